@@ -1,0 +1,50 @@
+// The one error class. Every failure that a person or a program may act on carries a code from this closed list;
+// docs/errors.md explains each, and a test holds the two together.
+
+/** Every code, with the one-line meaning that docs/errors.md repeats. */
+export const ERROR_CODES = {
+  CONFIG_INVALID: 'a setting is unknown, misspelled or out of range',
+  LEDGER_NOT_FOUND: 'the folder holds no ledger',
+  LEDGER_NOT_A_LEDGER: 'a file in the folder is not a ledger shard',
+  LEDGER_FORMAT_NEWER: 'the ledger was written by a newer release',
+  LEDGER_LOCKED: 'another process is writing this ledger',
+  LEDGER_READ_ONLY: 'the ledger folder or file cannot be written',
+  LEDGER_WRONG_KEY: 'the ledger is signed by another key',
+  LEDGER_CORRUPT: 'the ledger is truncated, damaged or was changed',
+  LEDGER_UNSUPPORTED_FS: 'the ledger folder is on a network file system',
+  LEDGER_WRITE_FAILED: 'an append or its commit failed',
+  LEDGER_CLOSED: 'the ledger is closed or closing',
+  KEY_INVALID: 'a key file is missing, malformed, too open, or of the wrong kind',
+  POLICY_INVALID: 'a policy does not compile or its metadata is wrong',
+  POLICY_TIMEOUT: 'a policy ran past its time limit',
+  POLICY_FAILED: 'a policy failed while it ran',
+  POLICY_OVERLOADED: 'too many evaluations are waiting',
+  REQUEST_INVALID: 'a request is malformed',
+  REQUEST_TOO_LARGE: 'a request body is over the limit',
+  REQUEST_TOO_DEEP: 'a JSON document is nested too deeply',
+  CERTIFICATE_INVALID: 'a certificate or its key cannot be used',
+  LISTEN_FAILED: 'a listener could not be opened',
+  QUERY_INVALID: 'a query asks for something that does not exist',
+  QUERY_TIMEOUT: 'a query ran past its time limit',
+} as const;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+/**
+ * A failure with a closed code. The message says what happened, where, and what to do about it; it never quotes a value
+ * that could be secret. `cause` keeps the error underneath.
+ */
+export class SealgateError extends Error {
+  override readonly name = 'SealgateError';
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** The text of anything that was thrown, for a message or a log line. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}
