@@ -1,0 +1,7 @@
+// The pinned tools (opa, etcd, kube-apiserver, kubectl, tlogcheck), as tests reach them.
+import { toolPath as pinnedToolPath, type ToolName } from '../../tools/tool-path.ts';
+
+/** Path of a tool: $SEALGATE_TOOL_<NAME>, else the cache by the version in its go.mod. Throws, saying `make tools`, when it is not there. */
+export function toolPath(name: ToolName): string {
+  return pinnedToolPath(name);
+}
