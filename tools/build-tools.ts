@@ -29,8 +29,23 @@ function build(name: ToolName): void {
     const versionFlags = (tool.versionFlags ?? '').replaceAll('%', toolVersion(name));
     const built = spawnSync(
       'go',
-      ['build', '-trimpath', '-ldflags', `-s -w ${versionFlags}`.trim(), '-o', join(temp, name), tool.package],
-      { cwd: moduleDir(name), stdio: ['ignore', 'inherit', 'inherit'] },
+      [
+        'build',
+        '-mod=readonly',
+        '-buildvcs=false',
+        '-trimpath',
+        '-ldflags',
+        `-s -w ${versionFlags}`.trim(),
+        '-o',
+        join(temp, name),
+        tool.package,
+      ],
+      {
+        cwd: moduleDir(name),
+        stdio: ['ignore', 'inherit', 'inherit'],
+        // Neither a C compiler nor a workspace that happens to be around takes part.
+        env: { ...process.env, CGO_ENABLED: '0', GOWORK: 'off' },
+      },
     );
     if (built.error !== undefined) {
       const missing = (built.error as NodeJS.ErrnoException).code === 'ENOENT';

@@ -1,0 +1,118 @@
+# Everything that a checkout can do. Needs make, Node with npm, and Go; the rest sets itself up, outside the checkout in the
+# user's cache folder where it can be shared. `make help` lists the targets.
+
+SHELL := /bin/sh
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/sealgate
+
+# --- Node: the one on PATH if it is new enough, else one from npm -------------------------------------------------------
+NODE_VERSION := 26.10.0
+NODE_IS_NEW := process.exit(process.versions.node.split(".").map(Number).reduce((v, n, i) => v + n * [1e6, 1e3, 0][i], 0) < 24012000)
+CACHED_NODE := $(CACHE)/node-$(NODE_VERSION)/bin/node
+
+ifeq ($(shell node -e '$(NODE_IS_NEW)' >/dev/null 2>&1 && echo yes),yes)
+NODE := $(shell command -v node)
+else
+NODE := $(CACHED_NODE)
+export PATH := $(dir $(CACHED_NODE)):$(PATH)
+endif
+
+$(CACHED_NODE):
+	@command -v npm >/dev/null || { echo 'make: npm is not on PATH: install Node (any version: a newer one is fetched with it)' >&2; exit 1; }
+	@mkdir -p '$(CACHE)'
+	@os=$$(uname -s | tr A-Z a-z); arch=$$(uname -m); case $$arch in x86_64) arch=x64 ;; aarch64) arch=arm64 ;; esac; \
+	package=node-$$os-$$arch; temp=$$(mktemp -d '$(CACHE)/.node-XXXXXX'); trap 'rm -rf "$$temp"' EXIT; \
+	echo "Fetching Node $(NODE_VERSION) ($$package): the one on PATH is missing or older than 24.12" >&2; \
+	npm install --silent --prefix "$$temp" --no-save --no-package-lock --ignore-scripts --no-audit --no-fund "$$package@$(NODE_VERSION)" >&2 && \
+	mkdir -p '$(@D)' && mv "$$temp/node_modules/$$package/bin/node" '$@'
+
+# --- npm packages and Go tools --------------------------------------------------------------------------------------------
+PACKAGES := node_modules/.stamp
+
+$(PACKAGES): package-lock.json package.json .npmrc | $(NODE)
+	npm ci
+	@touch $@
+
+# Built once for each version; tools/build-tools.ts finds at once that there is nothing to do.
+BUILD_TOOLS = $(NODE) tools/build-tools.ts
+ALL_TOOLS := opa etcd kube-apiserver kubectl tlogcheck
+
+.PHONY: setup tools tool-opa print-node
+setup: $(PACKAGES) tool-opa ## Node, npm packages and OPA: what `make run` needs
+
+tool-opa: | $(NODE)
+	@$(BUILD_TOOLS) opa
+
+tools: | $(NODE) ## every pinned Go tool (kube-apiserver takes minutes the first time)
+	@$(BUILD_TOOLS) $(ALL_TOOLS)
+
+print-node: | $(NODE)
+	@echo '$(NODE)'
+
+# --- Running it -------------------------------------------------------------------------------------------------------------
+.PHONY: run cluster
+run: setup ## start Sealgate, play recorded requests through it, stay up until interrupted
+	@$(NODE) tools/demo.ts $(ARGS)
+
+cluster: setup tools ## a real etcd and kube-apiserver with Sealgate attached, until interrupted
+	@$(NODE) tools/cluster/main.ts $(ARGS)
+
+# --- Tests. REPORTS=folder also writes the results there as JSON ------------------------------------------------------------
+VITEST = node_modules/.bin/vitest run --project $@ $(if $(REPORTS),--reporter=default --reporter=json --outputFile.json='$(REPORTS)/$@.json') $(ARGS)
+
+.PHONY: test unit integration rego-test
+test: unit rego-test integration ## all tests
+
+unit: setup ## unit tests (ARGS='path or -t name' narrows them down)
+	@$(VITEST)
+
+integration: setup tools ## tests against a real kube-apiserver and etcd
+	@$(VITEST)
+
+rego-test: tool-opa ## the Rego tests of policies/
+	@opa=$$($(BUILD_TOOLS) --list opa); \
+	$(if $(REPORTS),mkdir -p '$(REPORTS)' && "$$opa" test --format=json policies > '$(REPORTS)/$@.json' ||) "$$opa" test policies
+
+# --- Checks -----------------------------------------------------------------------------------------------------------------
+.PHONY: check lint rego-lint types layers knip portable generate
+check: lint rego-lint types layers knip portable ## every check that is not a test
+
+lint: $(PACKAGES) ## Biome: style and mistakes
+	@node_modules/.bin/biome check --error-on-warnings .
+
+rego-lint: tool-opa ## OPA's own checks of policies/
+	@opa=$$($(BUILD_TOOLS) --list opa); "$$opa" check --strict policies && "$$opa" fmt --list --fail policies
+
+types: $(PACKAGES) ## TypeScript
+	@node_modules/.bin/tsc --noEmit
+
+layers: $(PACKAGES) ## which room of src/ imports which
+	@$(NODE) tools/check-layers.ts
+
+knip: $(PACKAGES) ## files, exports and dependencies that nobody uses
+	@node_modules/.bin/knip
+
+portable: ## nothing in the repository names one machine or one package registry
+	@! git grep -nIE '(^|[^a-z.])[/](work|root|Users)/|regist[r]y[.]npmjs|prox[y][.]golang|su[m][.]golang'
+
+generate: $(PACKAGES) ## write the files that are made from others
+	@set -e; for script in $(wildcard tools/generate/*.ts); do $(NODE) $$script; done
+
+.PHONY: fmt bench-ledger fixtures clean help
+fmt: setup ## format everything
+	@node_modules/.bin/biome check --write .
+	@opa=$$($(BUILD_TOOLS) --list opa); "$$opa" fmt --write policies
+
+bench-ledger: $(PACKAGES) ## how fast the ledger appends and verifies
+	@$(NODE) bench/ledger.ts $(ARGS)
+
+fixtures: setup tools ## record test/fixtures anew from a real kube-apiserver
+	@$(NODE) tools/record-fixtures.ts
+
+clean: ## remove what was installed and written here; never a ledger (sealgate-data/), nor the cache
+	rm -rf node_modules .tmp coverage dist
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
