@@ -120,8 +120,22 @@ export async function freePorts(count: number): Promise<number[]> {
   );
 }
 
+/** Between finding a port free and listening on it, somebody else can take it: then others are tried. */
+const PORT_ATTEMPTS = 3;
+
 /** Starts both processes and waits until the API server is ready and has made the first namespaces. Throws with the end of the logs. */
 export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await startOnce(options);
+    } catch (error) {
+      const portTaken = error instanceof Error && /address already in use/.test(error.message);
+      if (!portTaken || attempt === PORT_ATTEMPTS) throw error;
+    }
+  }
+}
+
+async function startOnce(options: ControlPlaneOptions): Promise<ControlPlane> {
   const { dir } = options;
   mkdirSync(dir, { recursive: true });
   const users: User[] = [{ name: 'admin', groups: ['system:masters'] }, ...(options.users ?? [])];
