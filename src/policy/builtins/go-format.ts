@@ -1,0 +1,204 @@
+// One value under one verb of Go's fmt package (go1.26, src/fmt/format.go and math/big/intconv.go).
+import { quoteString } from '../terms.ts';
+import { formatMagnitude } from './go-float.ts';
+
+/** The four kinds of argument that OPA's sprintf hands to Go. */
+export type FormatArg =
+  | { readonly type: 'string'; readonly value: string }
+  | { readonly type: 'int64'; readonly value: bigint }
+  | { readonly type: '*big.Int'; readonly value: bigint }
+  | { readonly type: 'float64'; readonly value: number };
+
+export interface Flags {
+  plus: boolean;
+  minus: boolean;
+  sharp: boolean;
+  space: boolean;
+  zero: boolean;
+  /** `#` with the verb v. */
+  sharpV: boolean;
+  width: number | undefined;
+  precision: number | undefined;
+}
+
+export function noFlags(): Flags {
+  return {
+    plus: false,
+    minus: false,
+    sharp: false,
+    space: false,
+    zero: false,
+    sharpV: false,
+    width: undefined,
+    precision: undefined,
+  };
+}
+
+/** Text of `arg` under `verb`. */
+export function formatArg(arg: FormatArg, verb: string, flags: Flags): string {
+  if (verb === 'T') return pad(arg.type, { ...flags, precision: undefined });
+  // Every argument is a Go value that is not a pointer, except *big.Int, whose address nobody can want.
+  if (verb === 'p') return badVerb(arg, verb);
+  switch (arg.type) {
+    case 'string':
+      return formatString(arg, verb, flags);
+    case 'int64':
+      return formatInteger(arg, verb, flags);
+    case '*big.Int':
+      return formatBig(arg, verb, flags);
+    default:
+      return formatFloat(arg, verb, flags);
+  }
+}
+
+function badVerb(arg: FormatArg, verb: string): string {
+  return `%!${verb}(${arg.type === '*big.Int' ? 'big.Int' : arg.type}=${formatArg(arg, 'v', noFlags())})`;
+}
+
+function pad(text: string, flags: Flags, zero = flags.zero && !flags.minus): string {
+  const missing = (flags.width ?? 0) - [...text].length;
+  if (missing <= 0) return text;
+  return flags.minus ? text + ' '.repeat(missing) : (zero ? '0' : ' ').repeat(missing) + text;
+}
+
+function formatString(arg: FormatArg & { type: 'string' }, verb: string, flags: Flags): string {
+  const cut = flags.precision === undefined ? arg.value : [...arg.value].slice(0, flags.precision).join('');
+  switch (verb) {
+    case 'v':
+      return flags.sharpV ? quoted(cut, { ...flags, sharp: true }) : pad(cut, flags);
+    case 's':
+      return pad(cut, flags);
+    case 'x':
+    case 'X':
+      return hexBytes(arg.value, verb, flags);
+    case 'q':
+      return quoted(cut, flags);
+    default:
+      return badVerb(arg, verb);
+  }
+}
+
+function quoted(text: string, flags: Flags): string {
+  const backquotable = flags.sharp && !flags.sharpV && canBackquote(text);
+  return pad(backquotable ? `\`${text}\`` : quoteString(text, flags.plus), flags);
+}
+
+/** strconv.CanBackquote: no control character but tab, no backquote, no byte order mark. */
+function canBackquote(text: string): boolean {
+  return ![...text].some((character) => character !== '\t' && (character < ' ' || '`\u007f\ufeff'.includes(character)));
+}
+
+function hexBytes(text: string, verb: string, flags: Flags): string {
+  const bytes = [...Buffer.from(text, 'utf8').subarray(0, flags.precision)];
+  const prefix = flags.sharp ? `0${verb}` : '';
+  const parts = bytes.map((byte) => byte.toString(16).padStart(2, '0'));
+  const hex = flags.space ? parts.join(` ${prefix}`) : parts.join('');
+  return pad(parts.length === 0 ? '' : prefix + (verb === 'X' ? hex.toUpperCase() : hex), flags);
+}
+
+const BASES: Readonly<Record<string, number>> = { v: 10, d: 10, b: 2, o: 8, O: 8, x: 16, X: 16 };
+
+function formatInteger(arg: FormatArg & { type: 'int64' }, verb: string, flags: Flags): string {
+  const base = BASES[verb];
+  if (base === undefined) return formatCharacter(arg, verb, flags);
+  const negative = arg.value < 0n;
+  const magnitude = negative ? -arg.value : arg.value;
+  if (flags.precision === 0 && magnitude === 0n) return ' '.repeat(flags.width ?? 0);
+  const signed = negative || flags.plus || flags.space;
+  let least = flags.precision ?? 0;
+  if (flags.precision === undefined && flags.zero && !flags.minus) least = (flags.width ?? 0) - (signed ? 1 : 0);
+  let digits = magnitude.toString(base).padStart(least, '0');
+  if (verb === 'X') digits = digits.toUpperCase();
+  if (flags.sharp) {
+    if (base === 2) digits = `0b${digits}`;
+    if (base === 8 && !digits.startsWith('0')) digits = `0${digits}`;
+    if (base === 16) digits = `0${verb}${digits}`;
+  }
+  if (verb === 'O') digits = `0o${digits}`;
+  return pad(signOf(negative, flags) + digits, flags, false);
+}
+
+function signOf(negative: boolean, flags: Flags): string {
+  if (negative) return '-';
+  if (flags.plus) return '+';
+  return flags.space ? ' ' : '';
+}
+
+function formatCharacter(arg: FormatArg & { type: 'int64' }, verb: string, flags: Flags): string {
+  const inRange = arg.value >= 0n && arg.value <= 0x10ffffn && !(arg.value >= 0xd800n && arg.value <= 0xdfffn);
+  const character = inRange ? String.fromCodePoint(Number(arg.value)) : '\ufffd';
+  switch (verb) {
+    case 'c':
+      return pad(character, flags);
+    case 'q':
+      return pad(quoteCharacter(character, flags.plus), flags);
+    case 'U': {
+      const hex = BigInt.asUintN(64, arg.value).toString(16).toUpperCase();
+      const code = `U+${hex.padStart(Math.max(4, flags.precision ?? 0), '0')}`;
+      const shown = flags.sharp && inRange && quoteString(character).length === character.length + 2;
+      return pad(shown ? `${code} '${character}'` : code, flags, false);
+    }
+    default:
+      return badVerb(arg, verb);
+  }
+}
+
+/** strconv.QuoteRune: like a string's quotes, but the single quote is the one that is escaped. */
+function quoteCharacter(character: string, ascii: boolean): string {
+  if (character === '"') return `'"'`;
+  if (character === "'") return "'\\''";
+  return `'${quoteString(character, ascii).slice(1, -1)}'`;
+}
+
+function formatBig(arg: FormatArg & { type: '*big.Int' }, verb: string, flags: Flags): string {
+  const base = verb === 's' ? 10 : BASES[verb];
+  if (base === undefined) return badVerb(arg, verb);
+  const negative = arg.value < 0n;
+  const sign = signOf(negative, flags);
+  const prefixes: Readonly<Record<string, string>> = { b: '0b', o: '0', x: '0x', X: '0X' };
+  const prefix = verb === 'O' ? '0o' : flags.sharp ? (prefixes[verb] ?? '') : '';
+  const text = (negative ? -arg.value : arg.value).toString(base);
+  let digits = (verb === 'X' ? text.toUpperCase() : text).padStart(flags.precision ?? 0, '0');
+  const missing = (flags.width ?? 0) - sign.length - prefix.length - digits.length;
+  if (missing > 0 && flags.zero && !flags.minus && flags.precision === undefined) {
+    digits = '0'.repeat(missing) + digits;
+  }
+  return pad(sign + prefix + digits, flags, false);
+}
+
+const FLOAT_VERBS: Readonly<Record<string, { verb: string; precision: number }>> = {
+  v: { verb: 'g', precision: -1 },
+  b: { verb: 'b', precision: -1 },
+  g: { verb: 'g', precision: -1 },
+  G: { verb: 'G', precision: -1 },
+  x: { verb: 'x', precision: -1 },
+  X: { verb: 'X', precision: -1 },
+  f: { verb: 'f', precision: 6 },
+  F: { verb: 'f', precision: 6 },
+  e: { verb: 'e', precision: 6 },
+  E: { verb: 'E', precision: 6 },
+};
+
+function formatFloat(arg: FormatArg & { type: 'float64' }, verb: string, flags: Flags): string {
+  const form = FLOAT_VERBS[verb];
+  if (form === undefined) return badVerb(arg, verb);
+  const precision = flags.precision ?? form.precision;
+  const magnitude = formatMagnitude(arg.value, form.verb, precision);
+  const digits = flags.sharp && form.verb !== 'b' ? keepPoint(magnitude, form.verb, precision) : magnitude;
+  const negative = arg.value < 0 || Object.is(arg.value, -0);
+  const sign = signOf(negative, flags);
+  if (sign !== '' && flags.zero && !flags.minus) {
+    return sign + pad(digits, { ...flags, width: (flags.width ?? 0) - 1 });
+  }
+  return pad(sign + digits, flags);
+}
+
+/** `#`: a decimal point always, and for %g the trailing zeros up to the precision. */
+function keepPoint(text: string, verb: string, precision: number): string {
+  const [, mantissa = text, tail = ''] = /^(0[xX][^pP]*|[^eEpP]*)(.*)$/.exec(text) ?? [];
+  const pointed = mantissa.includes('.') ? mantissa : `${mantissa}.`;
+  if (!'gGx'.includes(verb)) return pointed + tail;
+  const wanted = precision === -1 ? 6 : precision;
+  const digits = mantissa === '0' ? 1 : pointed.replace('.', '').replace(/^0+/, '').length;
+  return pointed + '0'.repeat(Math.max(0, wanted - digits)) + tail;
+}

@@ -1,0 +1,64 @@
+// Checks of a built-in's arguments, in the words of OPA's own.
+import { integerOf, isNumber, RegoObject, RegoSet, typeName, type Value } from '../terms.ts';
+import { BuiltinError } from './types.ts';
+
+function mistyped(position: number, expected: string, value: Value | undefined): BuiltinError {
+  const got = value === undefined ? 'nothing' : typeName(value);
+  return new BuiltinError(`operand ${position} must be ${expected} but got ${got}`);
+}
+
+/** Argument number `position`, counted from 1. */
+export function operand(args: readonly Value[], position: number): Value {
+  const value = args[position - 1];
+  if (value === undefined) throw mistyped(position, 'given', value);
+  return value;
+}
+
+export function stringOperand(args: readonly Value[], position: number): string {
+  const value = args[position - 1];
+  if (typeof value !== 'string') throw mistyped(position, 'string', value);
+  return value;
+}
+
+export function booleanOperand(args: readonly Value[], position: number): boolean {
+  const value = args[position - 1];
+  if (typeof value !== 'boolean') throw mistyped(position, 'boolean', value);
+  return value;
+}
+
+export function arrayOperand(args: readonly Value[], position: number): readonly Value[] {
+  const value = args[position - 1];
+  if (!Array.isArray(value)) throw mistyped(position, 'array', value);
+  return value;
+}
+
+export function objectOperand(args: readonly Value[], position: number): RegoObject {
+  const value = args[position - 1];
+  if (!(value instanceof RegoObject)) throw mistyped(position, 'object', value);
+  return value;
+}
+
+export function integerOperand(args: readonly Value[], position: number): bigint {
+  const value = args[position - 1];
+  const integer = value === undefined || !isNumber(value) ? undefined : integerOf(value);
+  if (integer === undefined) throw mistyped(position, 'integer', value);
+  return integer;
+}
+
+/** A string, or the strings of an array or set. */
+export function stringsOperand(args: readonly Value[], position: number): readonly string[] {
+  const value = args[position - 1];
+  if (typeof value === 'string') return [value];
+  const members = Array.isArray(value) ? value : value instanceof RegoSet ? value.members : undefined;
+  if (members === undefined) throw mistyped(position, 'string, set or array', value);
+  return members.map((member) => {
+    if (typeof member !== 'string') throw mistyped(position, 'a collection of strings', member);
+    return member;
+  });
+}
+
+/** The members of an array or set, all of them strings. */
+export function collectionOperand(args: readonly Value[], position: number): readonly string[] {
+  if (typeof args[position - 1] === 'string') throw mistyped(position, 'set or array', args[position - 1]);
+  return stringsOperand(args, position);
+}

@@ -1,0 +1,22 @@
+// What a built-in of the host is: a function of Rego values, and what it may use beside them.
+import type { Value } from '../terms.ts';
+
+/** Lives as long as one evaluation of one request, so that time stands still for all its policies. */
+export interface BuiltinContext {
+  /** Nanoseconds since the Unix epoch: the time that the whole evaluation sees. */
+  readonly now: bigint;
+  /** Results that must not change within the evaluation, by built-in and arguments. */
+  readonly memo: Map<string, Value>;
+  /** Takes one line of a policy's `print`. */
+  print(line: string): void;
+}
+
+/**
+ * Returns undefined, or throws a BuiltinError, where OPA's built-in fails: outside of strict mode OPA makes either
+ * undefined in the policy. Anything else that is thrown is a defect of the host and fails the policy.
+ */
+export type Builtin = (args: readonly Value[], context: BuiltinContext) => Value | undefined;
+
+export class BuiltinError extends Error {
+  override readonly name = 'BuiltinError';
+}

@@ -1,0 +1,227 @@
+// The policy engine: a compiled bundle, the pool that evaluates it, and the verdict made of their answers.
+import { SealgateError } from '../lib/errors.ts';
+import { type BundleRule, buildBundle, type CompiledBundle, rulesOf } from './bundle.ts';
+import { MatchIndex } from './match.ts';
+import { type RunResult, WorkerPool } from './pool.ts';
+import type { MemoryLimits, Reply, RuleFailure } from './protocol.ts';
+import type {
+  BundleInfo,
+  EngineStats,
+  Evaluation,
+  MatchFacts,
+  PolicyEngine,
+  PolicyFailure,
+  PolicyPrint,
+  PolicyResult,
+} from './types.ts';
+
+export interface EngineOptions {
+  /** Folder with the policies. */
+  readonly dir: string;
+  /** Path of the opa binary. */
+  readonly opa: string;
+  readonly workers: number;
+  /** Most time that one run of a request's policies may take. */
+  readonly timeLimitMs: number;
+  /** Most requests that wait for a worker. */
+  readonly maxPending: number;
+  readonly onWorkerReplaced?: (reason: string) => void;
+  readonly memory?: MemoryLimits;
+}
+
+/** An 8 MiB review takes some 100 MiB parsed; an ordinary one leaves an instance at a few MiB. */
+const DEFAULT_MEMORY: MemoryLimits = { maxBytes: 512 * 1024 * 1024, recycleBytes: 64 * 1024 * 1024 };
+
+/** Time kept back from the deadline for the answer itself. */
+const DEADLINE_MARGIN_MS = 5;
+
+/** Compiles the folder and starts the workers. POLICY_INVALID when the bundle is refused, POLICY_FAILED when a worker does not start. */
+export async function startEngine(options: EngineOptions): Promise<PolicyEngine> {
+  return startBundle(await buildBundle(options.opa, options.dir), options);
+}
+
+/** Starts the workers on a bundle that is compiled already. */
+export async function startBundle(
+  bundle: CompiledBundle,
+  options: Omit<EngineOptions, 'dir' | 'opa'>,
+): Promise<PolicyEngine> {
+  const rules = rulesOf(bundle.info.policies);
+  const pool = await WorkerPool.start({
+    setup: {
+      module: await WebAssembly.compile(new Uint8Array(bundle.wasm)),
+      data: bundle.data,
+      rules: rules.map(({ policy, rule, entrypoint }) => ({ policy, rule, entrypoint })),
+      limits: options.memory ?? DEFAULT_MEMORY,
+    },
+    workers: options.workers,
+    maxPending: options.maxPending,
+    onReplaced: options.onWorkerReplaced ?? (() => undefined),
+  });
+  return new Engine(bundle.info, rules, pool, options);
+}
+
+/** What is known so far of one request. */
+interface Progress {
+  readonly replies: Reply[];
+  readonly failures: RuleFailure[];
+}
+
+class Engine implements PolicyEngine {
+  readonly bundle: BundleInfo;
+  private readonly rules: readonly BundleRule[];
+  private readonly pool: WorkerPool;
+  private readonly index: MatchIndex;
+  private readonly timeLimitMs: number;
+  private readonly workers: number;
+  private nextId = 0;
+  private readonly counters: Record<'evaluations' | 'timeouts' | 'overloads' | 'recycled', number> = {
+    evaluations: 0,
+    timeouts: 0,
+    overloads: 0,
+    recycled: 0,
+  };
+  private closed = false;
+
+  constructor(
+    bundle: BundleInfo,
+    rules: readonly BundleRule[],
+    pool: WorkerPool,
+    options: Omit<EngineOptions, 'dir' | 'opa'>,
+  ) {
+    this.bundle = bundle;
+    this.rules = rules;
+    this.pool = pool;
+    this.index = new MatchIndex(rules.map((rule) => rule.match));
+    this.timeLimitMs = options.timeLimitMs;
+    this.workers = options.workers;
+  }
+
+  async evaluate(facts: MatchFacts, input: Uint8Array, deadline: number): Promise<Evaluation> {
+    const started = performance.now();
+    if (this.closed) throw new SealgateError('POLICY_OVERLOADED', 'the policy engine is closed');
+    const selected = this.index.select(facts);
+    const progress: Progress = { replies: [], failures: [] };
+    if (selected.length > 0) await this.runAll(selected, input, deadline, progress);
+    this.counters.evaluations++;
+    return this.verdict(selected, progress, performance.now() - started);
+  }
+
+  stats(): EngineStats {
+    return { workers: this.workers, ...this.pool.counts, ...this.counters, replaced: this.pool.replaced };
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+    await this.pool.close();
+  }
+
+  /** Runs the rules; when a policy had to be cut off, the others run again without it, as long as the deadline leaves time. */
+  private async runAll(
+    selected: readonly number[],
+    input: Uint8Array,
+    deadline: number,
+    progress: Progress,
+  ): Promise<void> {
+    let todo = selected;
+    while (todo.length > 0) {
+      const result = await this.runOnce(todo, input, deadline - DEADLINE_MARGIN_MS, progress.failures.length > 0);
+      if (result.type === 'reply') {
+        progress.replies.push(result.reply);
+        this.counters.recycled += result.reply.recycled;
+        return;
+      }
+      todo = this.failCulprit(todo, result, progress.failures);
+    }
+  }
+
+  private async runOnce(
+    rules: readonly number[],
+    input: Uint8Array,
+    deadline: number,
+    again: boolean,
+  ): Promise<RunResult> {
+    // A copy of its own: it is transferred, and `input` may be a view into a buffer that others use.
+    const job = { id: this.nextId++, input: new Uint8Array(input), rules };
+    try {
+      return await this.pool.run(job, this.timeLimitMs, deadline);
+    } catch (error) {
+      // The first run's overload is the caller's to answer; later ones must not hide what is known already.
+      if (again) return { type: 'timeout', rule: undefined };
+      this.counters.overloads++;
+      throw error;
+    }
+  }
+
+  /** Records the failure of the policy at which the worker stood, of all when it stood at none, and returns the rules that remain. */
+  private failCulprit(
+    todo: readonly number[],
+    result: Exclude<RunResult, { type: 'reply' }>,
+    failures: RuleFailure[],
+  ): number[] {
+    const code = result.type === 'timeout' ? 'POLICY_TIMEOUT' : 'POLICY_FAILED';
+    if (result.type === 'timeout') this.counters.timeouts++;
+    const culprit = result.rule === undefined ? undefined : this.rule(result.rule).policy;
+    const failed = culprit === undefined ? todo : todo.filter((rule) => this.rule(rule).policy === culprit);
+    const message = describeEnd(result, culprit !== undefined, this.timeLimitMs);
+    failures.push(...failed.map((rule) => ({ rule, code, message }) as const));
+    return culprit === undefined ? [] : todo.filter((rule) => this.rule(rule).policy !== culprit);
+  }
+
+  private verdict(selected: readonly number[], { replies, failures }: Progress, ms: number): Evaluation {
+    const outcomes = replies.flatMap((reply) => reply.outcomes);
+    const results = outcomes.flatMap(({ rule, members }): PolicyResult[] => {
+      const { policy, rule: name, action, severity, controls, remediation } = this.rule(rule);
+      const common = {
+        policy,
+        rule: name,
+        action,
+        severity,
+        controls,
+        ...(remediation === undefined ? {} : { remediation }),
+      };
+      return members.map((member) => ({ ...common, ...member }));
+    });
+    const failed = [...failures, ...replies.flatMap((reply) => reply.failures)].map((failure) => this.failure(failure));
+    const prints = replies
+      .flatMap((reply) => reply.prints)
+      .map(({ rule, message }): PolicyPrint => ({ policy: this.rule(rule).policy, message }));
+    const denied =
+      results.some((result) => result.action === 'deny') || failed.some((failure) => failure.action === 'deny');
+    return {
+      allowed: !denied,
+      results,
+      failures: mergeFailures(failed),
+      prints,
+      evaluated: [...new Set(selected.map((rule) => this.rule(rule).policy))],
+      bundle: this.bundle.digest,
+      ms,
+    };
+  }
+
+  private failure({ rule, code, message }: RuleFailure): PolicyFailure {
+    const { policy, onError } = this.rule(rule);
+    return { policy, code, message, action: onError === 'allow' ? 'warn' : 'deny' };
+  }
+
+  private rule(index: number): BundleRule {
+    const rule = this.rules[index];
+    if (rule === undefined) throw new RangeError(`no rule ${index}`);
+    return rule;
+  }
+}
+
+function describeEnd(result: Exclude<RunResult, { type: 'reply' }>, known: boolean, timeLimitMs: number): string {
+  if (result.type === 'crash') return `the evaluation was lost with its worker: ${result.reason}`;
+  if (known) return `cut off: it did not finish within ${timeLimitMs} ms or the deadline of the request`;
+  return 'not evaluated: the time of the request was up';
+}
+
+/** One failure a policy and message; deny wins where its rules differ. */
+function mergeFailures(failures: readonly PolicyFailure[]): PolicyFailure[] {
+  const merged = new Map<string, PolicyFailure>();
+  for (const failure of failures) {
+    const key = `${failure.policy}\n${failure.code}\n${failure.message}`;
+    if (merged.get(key)?.action !== 'deny') merged.set(key, failure);
+  }
+  return [...merged.values()];
+}

@@ -1,0 +1,105 @@
+// Evaluates the rules of one request on a policy instance, each on its own: what one does wrong does not hide the others.
+// Runs inside an evaluator thread; knows nothing of threads.
+import { messageOf } from '../lib/errors.ts';
+import type { BuiltinContext } from './builtins/types.ts';
+import { InputError, PolicyAbort, PolicyInstance } from './host.ts';
+import {
+  type Job,
+  type Reply,
+  type RuleFailure,
+  type RuleOutcome,
+  STAGE_IDLE,
+  STAGE_INPUT,
+  type WorkerSetup,
+} from './protocol.ts';
+import { membersOf, ShapeError } from './verdict.ts';
+
+export const MAX_PRINTS = 100;
+export const MAX_PRINT_CHARS = 1024;
+
+export class Evaluator {
+  private readonly setup: WorkerSetup;
+  private readonly stage: Int32Array;
+  /** Nanoseconds since the Unix epoch. */
+  private readonly now: () => bigint;
+  private instance: PolicyInstance | undefined;
+  private recycled = 0;
+
+  constructor(setup: WorkerSetup, now: () => bigint) {
+    this.setup = setup;
+    this.stage = new Int32Array(setup.stage);
+    this.now = now;
+    this.instance = this.create();
+  }
+
+  run(job: Job): Reply {
+    this.recycled = 0;
+    const outcomes: RuleOutcome[] = [];
+    const failures: RuleFailure[] = [];
+    const prints: { rule: number; message: string }[] = [];
+    const shared = { now: this.now(), memo: new Map() };
+    let ready = false;
+    for (const rule of job.rules) {
+      const { entrypoint, rule: name } = this.rule(rule);
+      try {
+        this.enter(STAGE_INPUT);
+        this.instance ??= this.create();
+        // Parsed once for all rules; again only after a failure cost the instance.
+        if (!ready) this.instance.setInput(job.input);
+        ready = true;
+        this.enter(rule);
+        const context: BuiltinContext = { ...shared, print: (line) => addPrint(prints, rule, line) };
+        const members = membersOf(name, this.instance.evaluate(entrypoint, context));
+        if (members.length > 0) outcomes.push({ rule, members });
+      } catch (error) {
+        failures.push({ rule, code: 'POLICY_FAILED', message: describe(error) });
+        if (error instanceof ShapeError) continue;
+        ready = false;
+        if (!(error instanceof InputError)) this.drop();
+      }
+    }
+    if (this.instance !== undefined && this.instance.memoryBytes > this.setup.limits.recycleBytes) this.drop();
+    this.enter(STAGE_IDLE);
+    return { id: job.id, outcomes, failures, prints, recycled: this.recycled };
+  }
+
+  private rule(index: number): WorkerSetup['rules'][number] {
+    const rule = this.setup.rules[index];
+    if (rule === undefined) throw new RangeError(`no rule ${index}`);
+    return rule;
+  }
+
+  private enter(stage: number): void {
+    Atomics.store(this.stage, 0, stage);
+  }
+
+  private create(): PolicyInstance {
+    const { module, data, limits } = this.setup;
+    return new PolicyInstance({ module, data, maxMemoryBytes: limits.maxBytes });
+  }
+
+  private drop(): void {
+    this.instance = undefined;
+    this.recycled++;
+  }
+}
+
+function addPrint(prints: { rule: number; message: string }[], rule: number, line: string): void {
+  if (prints.length >= MAX_PRINTS) return;
+  const message = line.length <= MAX_PRINT_CHARS ? line : `${line.slice(0, MAX_PRINT_CHARS)}…`.toWellFormed();
+  prints.push({ rule, message: prints.length === MAX_PRINTS - 1 ? '… further prints were left out' : message });
+}
+
+/** Words for the record. A trap's own message is V8's, so the usual ones are named for what they mean. */
+function describe(error: unknown): string {
+  if (error instanceof PolicyAbort && error.message === 'opa_malloc: failed')
+    return 'the policy needs more memory than an instance may have';
+  if (error instanceof RangeError && /call stack/i.test(error.message))
+    return 'the policy or its input is nested too deeply';
+  if (error instanceof WebAssembly.RuntimeError) {
+    return /out of bounds/.test(error.message)
+      ? 'the policy or its input is nested too deeply'
+      : `the policy stopped: ${error.message}`;
+  }
+  return messageOf(error);
+}

@@ -1,0 +1,202 @@
+// A thin host on OPA's Wasm ABI 1.3 (https://www.openpolicyagent.org/docs/wasm): the input is parsed once, then any number of entrypoints
+// are evaluated on it. docs/decisions/0003-policy-host.md says why this is not the SDK's evaluate.
+import { HOST_BUILTINS } from './builtins/registry.ts';
+import { type Builtin, type BuiltinContext, BuiltinError } from './builtins/types.ts';
+import { RegoObject, RegoSet, type Value, writeValue } from './terms.ts';
+import { parseValue } from './terms-parse.ts';
+
+const PAGE = 65_536;
+const INITIAL_PAGES = 16;
+
+/** The exports that the host calls; addresses are byte offsets in the module's memory. */
+interface Exports {
+  opa_malloc(size: number): number;
+  opa_free(address: number): void;
+  opa_json_parse(address: number, length: number): number;
+  opa_value_parse(address: number, length: number): number;
+  opa_value_dump(value: number): number;
+  opa_json_dump(value: number): number;
+  opa_heap_ptr_get(): number;
+  opa_heap_ptr_set(address: number): void;
+  opa_eval_ctx_new(): number;
+  opa_eval_ctx_set_input(context: number, value: number): void;
+  opa_eval_ctx_set_data(context: number, value: number): void;
+  opa_eval_ctx_set_entrypoint(context: number, entrypoint: number): void;
+  opa_eval_ctx_get_result(context: number): number;
+  eval(context: number): number;
+  builtins(): number;
+  entrypoints(): number;
+  opa_wasm_abi_version: { value: number };
+}
+
+/** What the module itself reports: a conflict between rules, memory that ran out. The instance must not be used again. */
+export class PolicyAbort extends Error {
+  override readonly name = 'PolicyAbort';
+}
+
+/** The input is not a JSON document that OPA accepts; the instance is unharmed. */
+export class InputError extends Error {
+  override readonly name = 'InputError';
+}
+
+export interface HostOptions {
+  readonly module: WebAssembly.Module;
+  /** The data document as JSON. */
+  readonly data: Uint8Array;
+  /** Most bytes that the instance's memory may grow to. */
+  readonly maxMemoryBytes: number;
+}
+
+/**
+ * One instance of a policy module. Not to be used after anything but an InputError was thrown: an exception through Wasm
+ * frames leaves the module's own stack pointer where it was.
+ */
+export class PolicyInstance {
+  private readonly memory: WebAssembly.Memory;
+  private readonly exports: Exports;
+  private readonly builtins = new Map<number, { name: string; call: Builtin }>();
+  private readonly entrypoints: ReadonlyMap<string, number>;
+  private readonly dataAddress: number;
+  /** Heap pointer above the data: where an input goes. */
+  private readonly dataTop: number;
+  private inputAddress = 0;
+  /** Heap pointer above the input: where an evaluation starts. */
+  private inputTop = 0;
+  private context: BuiltinContext | undefined;
+
+  constructor(options: HostOptions) {
+    this.memory = new WebAssembly.Memory({ initial: INITIAL_PAGES, maximum: Math.ceil(options.maxMemoryBytes / PAGE) });
+    const instance = new WebAssembly.Instance(options.module, { env: this.imports() });
+    this.exports = instance.exports as unknown as Exports;
+    const version = this.exports.opa_wasm_abi_version.value;
+    if (version !== 1) throw new PolicyAbort(`the module has ABI version ${version}, this host version 1`);
+    for (const [name, id] of this.numbers(this.exports.builtins())) {
+      const call = HOST_BUILTINS.get(name);
+      if (call === undefined)
+        throw new PolicyAbort(`the module needs the built-in ${name}, which this host does not have`);
+      this.builtins.set(id, { name, call });
+    }
+    this.entrypoints = this.numbers(this.exports.entrypoints());
+    this.dataAddress = this.parseJson(options.data);
+    if (this.dataAddress === 0) throw new PolicyAbort('the data document is not JSON');
+    this.dataTop = this.exports.opa_heap_ptr_get();
+  }
+
+  /** Bytes that the instance's memory has grown to; Wasm memory never shrinks. */
+  get memoryBytes(): number {
+    return this.memory.buffer.byteLength;
+  }
+
+  /** Parses the JSON document that the following evaluations see. */
+  setInput(json: Uint8Array): void {
+    this.exports.opa_heap_ptr_set(this.dataTop);
+    const address = this.parseJson(hasSurrogateEscape(json) ? withoutLoneSurrogates(json) : json);
+    if (address === 0) throw new InputError('the input is not JSON');
+    this.inputAddress = address;
+    this.inputTop = this.exports.opa_heap_ptr_get();
+  }
+
+  /** The value of one entrypoint, or undefined. */
+  evaluate(entrypoint: string, context: BuiltinContext): Value | undefined {
+    const id = this.entrypoints.get(entrypoint);
+    if (id === undefined) throw new PolicyAbort(`the module has no entrypoint ${entrypoint}`);
+    const { exports } = this;
+    this.context = context;
+    // Drops what the evaluation before left behind; input and data stay below.
+    exports.opa_heap_ptr_set(this.inputTop);
+    const evaluation = exports.opa_eval_ctx_new();
+    exports.opa_eval_ctx_set_input(evaluation, this.inputAddress);
+    exports.opa_eval_ctx_set_data(evaluation, this.dataAddress);
+    exports.opa_eval_ctx_set_entrypoint(evaluation, id);
+    if (exports.eval(evaluation) !== 0) throw new PolicyAbort('the evaluation failed');
+    const text = this.textAt(exports.opa_value_dump(exports.opa_eval_ctx_get_result(evaluation)));
+    if (text === EMPTY_SET_RESULT) return EMPTY_SET;
+    const results = parseValue(text);
+    if (!(results instanceof RegoSet)) throw new PolicyAbort('the module gave no set of results');
+    const [first] = results.members;
+    return first instanceof RegoObject ? first.get('result') : undefined;
+  }
+
+  private imports(): WebAssembly.ModuleImports {
+    return {
+      memory: this.memory,
+      opa_abort: (address: number) => {
+        throw new PolicyAbort(this.textAt(address));
+      },
+      opa_println: () => undefined,
+      opa_builtin0: (id: number) => this.callBuiltin(id, []),
+      opa_builtin1: (id: number, _context: number, a: number) => this.callBuiltin(id, [a]),
+      opa_builtin2: (id: number, _context: number, a: number, b: number) => this.callBuiltin(id, [a, b]),
+      opa_builtin3: (id: number, _context: number, a: number, b: number, c: number) => this.callBuiltin(id, [a, b, c]),
+      opa_builtin4: (id: number, _context: number, a: number, b: number, c: number, d: number) =>
+        this.callBuiltin(id, [a, b, c, d]),
+    };
+  }
+
+  /** Address of the result, 0 for undefined. */
+  private callBuiltin(id: number, addresses: readonly number[]): number {
+    const builtin = this.builtins.get(id);
+    if (builtin === undefined || this.context === undefined)
+      throw new PolicyAbort(`the module calls built-in ${id}, which it never named`);
+    const args = addresses.map((address) => this.read(address));
+    let result: Value | undefined;
+    try {
+      result = builtin.call(args, this.context);
+    } catch (error) {
+      if (error instanceof BuiltinError) return 0;
+      throw error;
+    }
+    return result === undefined ? 0 : this.parse(encoder.encode(writeValue(result)), this.exports.opa_value_parse);
+  }
+
+  private read(value: number): Value {
+    const dumped = this.exports.opa_value_dump(value);
+    const text = this.textAt(dumped);
+    this.exports.opa_free(dumped);
+    return parseValue(text);
+  }
+
+  private parseJson(json: Uint8Array): number {
+    return this.parse(json, this.exports.opa_json_parse);
+  }
+
+  private parse(text: Uint8Array, parser: (address: number, length: number) => number): number {
+    const address = this.exports.opa_malloc(text.length);
+    new Uint8Array(this.memory.buffer).set(text, address);
+    return parser(address, text.length);
+  }
+
+  /** A NUL-terminated UTF-8 string. */
+  private textAt(address: number): string {
+    const bytes = new Uint8Array(this.memory.buffer);
+    return decoder.decode(bytes.subarray(address, bytes.indexOf(0, address)));
+  }
+
+  private numbers(address: number): Map<string, number> {
+    const names: Record<string, number> = JSON.parse(this.textAt(this.exports.opa_json_dump(address)));
+    return new Map(Object.entries(names));
+  }
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** How the module dumps a rule that has no member: by far the most frequent result, so it is not parsed. */
+const EMPTY_SET_RESULT = '{{"result": set()}}';
+const EMPTY_SET = new RegoSet([]);
+
+/**
+ * The one thing that JSON.parse and OPA accept and the module aborts on is an escaped lone surrogate, as in "\ud800". OPA
+ * reads U+FFFD there.
+ */
+function withoutLoneSurrogates(json: Uint8Array): Uint8Array {
+  const escapes =
+    /\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[dD][89a-fA-F][0-9a-fA-F]{2}|[\s\S])/g;
+  const text = decoder.decode(json);
+  return encoder.encode(text.replace(escapes, (found) => (/^\\u[dD][89a-fA-F]..$/.test(found) ? '\\ufffd' : found)));
+}
+
+function hasSurrogateEscape(json: Uint8Array): boolean {
+  const bytes = Buffer.from(json.buffer, json.byteOffset, json.byteLength);
+  return bytes.includes('\\ud') || bytes.includes('\\uD');
+}

@@ -1,0 +1,53 @@
+// Messages between the main thread and an evaluator thread.
+import type { ErrorCode } from '../lib/errors.ts';
+import type { Member } from './verdict.ts';
+
+export interface WorkerSetup {
+  readonly module: WebAssembly.Module;
+  readonly data: Uint8Array;
+  /** By rule index. */
+  readonly rules: readonly { readonly policy: string; readonly rule: string; readonly entrypoint: string }[];
+  /** One Int32: the index of the rule that is being evaluated, or a stage. Read by the main thread when it cuts the worker off. */
+  readonly stage: SharedArrayBuffer;
+  readonly limits: MemoryLimits;
+}
+
+export interface MemoryLimits {
+  /** An instance's memory may not grow past this; the policy that needs more fails. */
+  readonly maxBytes: number;
+  /** An instance whose memory has grown past this is dropped after the request. */
+  readonly recycleBytes: number;
+}
+
+/** Values of the stage word that are not a rule index. */
+export const STAGE_IDLE = -1;
+export const STAGE_INPUT = -2;
+
+export interface Job {
+  readonly id: number;
+  readonly input: Uint8Array<ArrayBuffer>;
+  readonly rules: readonly number[];
+}
+
+export interface RuleOutcome {
+  readonly rule: number;
+  readonly members: readonly Member[];
+}
+
+export interface RuleFailure {
+  readonly rule: number;
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+export interface Reply {
+  readonly id: number;
+  /** Only rules that have members. */
+  readonly outcomes: readonly RuleOutcome[];
+  readonly failures: readonly RuleFailure[];
+  readonly prints: readonly { readonly rule: number; readonly message: string }[];
+  /** Instances dropped while this job ran. */
+  readonly recycled: number;
+}
+
+export type FromWorker = { readonly type: 'ready' } | { readonly type: 'reply'; readonly reply: Reply };

@@ -1,0 +1,18 @@
+// The entry of an evaluator thread: one instance, one request at a time. It may be terminated at any moment, so it owns nothing else.
+import { parentPort, workerData } from 'node:worker_threads';
+import { systemClock } from '../lib/clock.ts';
+import { Evaluator } from './evaluator.ts';
+import type { FromWorker, Job, WorkerSetup } from './protocol.ts';
+
+const port = parentPort;
+if (port === null) throw new Error('worker.ts runs as a worker thread only');
+
+const clock = systemClock();
+const setup: WorkerSetup = workerData;
+const evaluator = new Evaluator(setup, () => BigInt(clock.now()) * 1000n);
+port.on('message', (job: Job) => {
+  const message: FromWorker = { type: 'reply', reply: evaluator.run(job) };
+  port.postMessage(message);
+});
+const ready: FromWorker = { type: 'ready' };
+port.postMessage(ready);
