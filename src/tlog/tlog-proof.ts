@@ -19,7 +19,7 @@ const MAX_PROOF_HASHES = 53;
 const MAX_PROOF_BYTES = 2 * MAX_NOTE_BYTES;
 
 export interface TlogProof {
-  /** Opaque, and not covered by any signature: never to be trusted. Not empty. */
+  /** Opaque, and not covered by any signature: never to be trusted. */
   readonly extra?: Uint8Array;
   /** Index of the entry, from 0. */
   readonly index: number;
@@ -59,7 +59,7 @@ export function parseTlogProof(file: string | Uint8Array): TlogProof {
   let extra: Buffer | undefined;
   if (lines[0]?.startsWith(EXTRA)) {
     extra = decodeBase64(lines[0].slice(EXTRA.length));
-    if (extra === undefined || extra.length === 0) throw malformed('has an extra line that is not base64 of something');
+    if (extra === undefined) throw malformed('has an extra line that is not base64');
     lines.shift();
   }
   const indexLine = lines.shift();
