@@ -13,7 +13,9 @@ export const ERROR_CODES = {
   LEDGER_CORRUPT: 'the ledger is truncated, damaged or was changed',
   LEDGER_UNSUPPORTED_FS: 'the ledger folder is on a network file system',
   LEDGER_WRITE_FAILED: 'an append or its commit failed',
+  LEDGER_OVERLOADED: 'too much is waiting to be written',
   LEDGER_CLOSED: 'the ledger is closed or closing',
+  CHECKPOINT_INVALID: 'a checkpoint kept outside the ledger is malformed, altered or of another log',
   KEY_INVALID: 'a key file is missing, malformed, too open, or of the wrong kind',
   POLICY_INVALID: 'a policy does not compile or its metadata is wrong',
   POLICY_TIMEOUT: 'a policy ran past its time limit',
@@ -26,6 +28,8 @@ export const ERROR_CODES = {
   LISTEN_FAILED: 'a listener could not be opened',
   QUERY_INVALID: 'a query asks for something that does not exist',
   QUERY_TIMEOUT: 'a query ran past its time limit',
+  QUERY_UNAVAILABLE: 'the index cannot answer now',
+  ENTRY_NOT_FOUND: 'the ledger holds no such entry',
 } as const;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

@@ -1,0 +1,109 @@
+// Leaves between values and bytes, strictly: parsing accepts exactly what encoding writes (docs/ledger-format.md, "Leaf").
+import { hash } from 'node:crypto';
+import { formatMicros, parseMicros } from '../lib/clock.ts';
+import { SealgateError } from '../lib/errors.ts';
+import { ENTRY_KINDS, type EntryKind, FORMAT_VERSION, type Leaf, type LeafExtra, MAX_LEAF_BYTES } from './entry.ts';
+
+/** Which further keys a leaf of a kind has: all of these and no others. */
+const EXTRA_KEYS: Readonly<Record<EntryKind, readonly (keyof LeafExtra)[]>> = {
+  start: [],
+  stop: [],
+  policy: ['bundle'],
+  decision: ['uid', 'bundle', 'allowed'],
+  undelivered: ['uid'],
+  event: [],
+  redelivery: [],
+  malformed: [],
+};
+
+const UID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+const BUNDLE = /^sha256:[0-9a-f]{64}$/;
+
+const LEAF = new RegExp(
+  [
+    '^\\{"v":1',
+    '"seq":(0|[1-9][0-9]{0,15})',
+    '"time":"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{6}Z)"',
+    '"kind":"([a-z]+)"',
+    '"prev":"([0-9a-f]{64})"',
+    '"body":"([0-9a-f]{64})"',
+    '"size":(0|[1-9][0-9]{0,9})(?:,"uid":"([0-9a-f-]{36})")?(?:,"bundle":"(sha256:[0-9a-f]{64})")?(?:,"allowed":(true|false))?\\}$',
+  ].join(','),
+);
+
+/** What LEAF captures: the whole, the keys that every leaf has, and those that some kinds have. */
+type LeafMatch = [
+  ...[all: string, seq: string, time: string, kind: string, prev: string, body: string, size: string],
+  ...[uid: string | undefined, bundle: string | undefined, allowed: string | undefined],
+];
+
+/** The leaf as text, which is ASCII; the values are trusted to have the form that `checkExtra` and the writer give them. */
+export function encodeLeaf(leaf: Leaf): string {
+  let text = `{"v":${leaf.v},"seq":${leaf.seq},"time":"${leaf.time}","kind":"${leaf.kind}","prev":"${leaf.prev}","body":"${leaf.body}","size":${leaf.size}`;
+  if (leaf.uid !== undefined) text += `,"uid":"${leaf.uid}"`;
+  if (leaf.bundle !== undefined) text += `,"bundle":"${leaf.bundle}"`;
+  if (leaf.allowed !== undefined) text += `,"allowed":${leaf.allowed}`;
+  return `${text}}`;
+}
+
+/**
+ * Why `extra` cannot stand in a leaf of this kind, or undefined when it can. Asked before an entry is accepted, so that a
+ * caller's mistake costs the caller's append and not the writer.
+ */
+export function checkExtra(kind: EntryKind, extra: LeafExtra | undefined): string | undefined {
+  const wanted = EXTRA_KEYS[kind];
+  if (wanted === undefined) return `there is no entry kind ${JSON.stringify(kind)}`;
+  for (const key of Object.keys(extra ?? {})) {
+    if (!(wanted as readonly string[]).includes(key)) return `a leaf of kind ${kind} has no key ${JSON.stringify(key)}`;
+  }
+  for (const key of wanted) {
+    if (extra?.[key] === undefined) return `a leaf of kind ${kind} needs the key ${key}`;
+  }
+  if (extra?.uid !== undefined && !UID.test(extra.uid)) return 'uid is not a lowercase UUID';
+  if (extra?.bundle !== undefined && !BUNDLE.test(extra.bundle)) return 'bundle is not sha256: and 64 hex digits';
+  if (extra?.allowed !== undefined && typeof extra.allowed !== 'boolean') return 'allowed is not true or false';
+  return undefined;
+}
+
+/** Reads a leaf. Throws LEDGER_CORRUPT unless the bytes are exactly what a writer of format 1 writes for their values. */
+export function parseLeaf(bytes: Uint8Array): Leaf {
+  if (bytes.length > MAX_LEAF_BYTES) throw corrupt(`it has ${bytes.length} bytes, more than ${MAX_LEAF_BYTES}`);
+  const match = LEAF.exec(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).latin1Slice());
+  if (match === null) throw corrupt('it does not have the form of a leaf');
+  const [, seqText, time, kind, prev, body, sizeText, uid, bundle, allowed] = match as unknown as LeafMatch;
+  const seq = Number(seqText);
+  const size = Number(sizeText);
+  if (!Number.isSafeInteger(seq) || size > 0xffff_ffff) throw corrupt('a number in it is out of range');
+  if (!isTime(time)) throw corrupt(`${time} is not a time`);
+  if (!isKind(kind)) throw corrupt(`there is no entry kind ${kind}`);
+  const extra: LeafExtra = {
+    ...(uid === undefined ? {} : { uid }),
+    ...(bundle === undefined ? {} : { bundle }),
+    ...(allowed === undefined ? {} : { allowed: allowed === 'true' }),
+  };
+  const wrong = checkExtra(kind, extra);
+  if (wrong !== undefined) throw corrupt(wrong);
+  return { v: FORMAT_VERSION, seq, time, kind, prev, body, size, ...extra };
+}
+
+/** RFC 6962 leaf hash, SHA-256(0x00 ‖ leaf), as lowercase hex: the `prev` of the next leaf. */
+export function leafHashHex(leaf: Uint8Array): string {
+  const input = Buffer.allocUnsafe(leaf.length + 1);
+  input[0] = 0x00;
+  input.set(leaf, 1);
+  return hash('sha256', input, 'hex');
+}
+
+function isKind(kind: string): kind is EntryKind {
+  return (ENTRY_KINDS as readonly string[]).includes(kind);
+}
+
+/** The form is checked before; this refuses a 31st of February. */
+function isTime(time: string): boolean {
+  const micros = parseMicros(time);
+  return micros !== undefined && formatMicros(micros) === time;
+}
+
+function corrupt(why: string): SealgateError {
+  return new SealgateError('LEDGER_CORRUPT', `not a leaf of format ${FORMAT_VERSION}: ${why}`);
+}

@@ -1,0 +1,349 @@
+// The main thread's handle of the ledger: hands appends to the writer thread and resolves them when they are on disk.
+import { MessageChannel, Worker } from 'node:worker_threads';
+import { SealgateError } from '../lib/errors.ts';
+import type { Append, Appended } from './entry.ts';
+import type { LedgerKey } from './key.ts';
+import { checkExtra } from './leaf.ts';
+import type {
+  AppendMessage,
+  CommitInfo,
+  FromWriter,
+  Head,
+  Lane,
+  Recovery,
+  ToWriter,
+  WireError,
+  WriterData,
+} from './messages.ts';
+import { originOf } from './open-shard.ts';
+
+export interface LedgerLimits {
+  /** Entries accepted and not yet answered, in each lane. */
+  readonly entries: number;
+  /** Bytes of their bodies, in each lane. One append alone may exceed it. */
+  readonly bytes: number;
+  /** Bytes of one body. */
+  readonly body: number;
+}
+
+export const DEFAULT_LIMITS: LedgerLimits = {
+  entries: 20_000,
+  bytes: 128 * 1024 * 1024,
+  // A review holds the largest object twice, and JSON may escape it; SQLite's own limit is 10^9.
+  body: 64 * 1024 * 1024,
+};
+
+export interface LedgerOptions {
+  /** The ledger folder; created when it does not exist. */
+  readonly dir: string;
+  readonly key: LedgerKey;
+  /** Of Sealgate. */
+  readonly version: string;
+  readonly settingsDigest: string;
+  /** While entries arrive a checkpoint is signed this often. Default 1000. */
+  readonly checkpointIntervalMs?: number;
+  readonly limits?: Partial<LedgerLimits>;
+  /** Size of the WAL from which the checkpointer works (default 4 MiB) and from which the writer does (default 64 MiB). */
+  readonly wal?: { readonly softBytes?: number; readonly hardBytes?: number };
+  /** Called once, when nothing can be acknowledged any more: the process should end and start again. */
+  onFatal(error: SealgateError): void;
+  /** Called after each commit. */
+  onHead?(head: Head): void;
+  onCommit?(info: CommitInfo): void;
+}
+
+export interface LedgerStats {
+  readonly commits: number;
+  readonly entries: number;
+  /** Accepted and not yet on disk. */
+  readonly queued: Readonly<Record<Lane, { readonly entries: number; readonly bytes: number }>>;
+  readonly walBytes: number;
+}
+
+export interface Ledger {
+  readonly dir: string;
+  /** Number of the shard that is written. */
+  readonly shard: number;
+  readonly origin: string;
+  readonly vkey: string;
+  /** What was found at start. */
+  readonly recovery: Recovery;
+  /**
+   * Resolves when all entries are on disk, with where they landed. They keep their order, and are consecutive only if they
+   * fit one commit. Rejects with LEDGER_OVERLOADED (try later), LEDGER_CLOSED, or LEDGER_WRITE_FAILED; then some of them may
+   * be recorded, but none is acknowledged. The bodies are copied before it returns.
+   */
+  append(lane: Lane, entries: readonly Append[]): Promise<Appended[]>;
+  head(): Head;
+  stats(): LedgerStats;
+  /** Commits what was accepted, then `stop` and a last checkpoint; releases the lock. */
+  close(reason: string): Promise<void>;
+}
+
+/** Opens or creates the ledger and starts its threads. Rejects with every LEDGER_… code of opening (docs/errors.md). */
+export async function openLedger(options: LedgerOptions): Promise<Ledger> {
+  const handle = new LedgerHandle(options);
+  await handle.opened;
+  return handle;
+}
+
+interface Pending {
+  readonly lane: Lane;
+  readonly entries: number;
+  readonly bytes: number;
+  readonly landed: Appended[];
+  readonly resolve: (landed: Appended[]) => void;
+  readonly reject: (error: SealgateError) => void;
+}
+
+/** Bytes of a leaf hash in hex. */
+const HASH_CHARS = 64;
+
+class LedgerHandle implements Ledger {
+  readonly dir: string;
+  readonly vkey: string;
+  readonly opened: Promise<void>;
+  readonly #options: LedgerOptions;
+  readonly #limits: LedgerLimits;
+  readonly #writer: Worker;
+  readonly #checkpointer: Worker;
+  readonly #pending = new Map<number, Pending>();
+  readonly #queued: Record<Lane, { entries: number; bytes: number }> = {
+    decision: { entries: 0, bytes: 0 },
+    audit: { entries: 0, bytes: 0 },
+  };
+  readonly #opening = Promise.withResolvers<void>();
+  readonly #ended = Promise.withResolvers<void>();
+  #phase: 'opening' | 'open' | 'closing' | 'closed' | 'failed' = 'opening';
+  #error: SealgateError | undefined;
+  #recovery: Recovery | undefined;
+  #head: Head | undefined;
+  #nextId = 0;
+  #commits = 0;
+  #entries = 0;
+
+  constructor(options: LedgerOptions) {
+    this.dir = options.dir;
+    this.vkey = options.key.vkey;
+    this.#options = options;
+    this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
+    this.opened = this.#opening.promise;
+    const { port1, port2 } = new MessageChannel();
+    const data: WriterData = {
+      dir: options.dir,
+      logName: options.key.name,
+      vkey: options.key.vkey,
+      privateKey: options.key.privateKey,
+      version: options.version,
+      settingsDigest: options.settingsDigest,
+      checkpointIntervalMs: options.checkpointIntervalMs ?? 1000,
+      walSoftBytes: options.wal?.softBytes ?? 4 * 1024 * 1024,
+      walHardBytes: options.wal?.hardBytes ?? 64 * 1024 * 1024,
+      checkpointer: port1,
+    };
+    this.#checkpointer = startThread('checkpointer-thread', { port: port2 }, [port2]);
+    this.#writer = startThread('writer-thread', data, [port1]);
+    this.#writer.on('message', (message: FromWriter) => this.#receive(message));
+    for (const [name, worker] of [
+      ['writer', this.#writer],
+      ['checkpointer', this.#checkpointer],
+    ] as const) {
+      worker.on('error', (error) => this.#fail(threadError(name, error)));
+      worker.on('exit', () => {
+        if (name === 'writer' || this.#phase === 'open') this.#fail(threadError(name, undefined));
+      });
+    }
+  }
+
+  get shard(): number {
+    return this.head().shard;
+  }
+
+  get origin(): string {
+    return originOf(this.#options.key.name, this.shard);
+  }
+
+  get recovery(): Recovery {
+    if (this.#recovery === undefined) throw new SealgateError('LEDGER_CLOSED', 'the ledger is not open yet');
+    return this.#recovery;
+  }
+
+  head(): Head {
+    if (this.#head === undefined) throw new SealgateError('LEDGER_CLOSED', 'the ledger is not open yet');
+    return this.#head;
+  }
+
+  stats(): LedgerStats {
+    const queued = { decision: { ...this.#queued.decision }, audit: { ...this.#queued.audit } };
+    return { commits: this.#commits, entries: this.#entries, queued, walBytes: this.#head?.walBytes ?? 0 };
+  }
+
+  append(lane: Lane, entries: readonly Append[]): Promise<Appended[]> {
+    if (entries.length === 0) return Promise.resolve([]);
+    const refusal = this.#refusal(lane, entries);
+    if (refusal !== undefined) return Promise.reject(refusal);
+    this.#nextId += 1;
+    const message = pack(this.#nextId, lane, entries);
+    const { promise, resolve, reject } = Promise.withResolvers<Appended[]>();
+    const bytes = message.bodies.length;
+    this.#pending.set(message.id, { lane, entries: entries.length, bytes, landed: [], resolve, reject });
+    this.#queued[lane].entries += entries.length;
+    this.#queued[lane].bytes += bytes;
+    this.#send(message, [message.bodies.buffer as ArrayBuffer]);
+    return promise;
+  }
+
+  async close(reason: string): Promise<void> {
+    if (this.#phase === 'open') {
+      this.#phase = 'closing';
+      this.#send({ type: 'close', reason });
+    }
+    await this.#ended.promise;
+    if (this.#phase === 'failed' && this.#error !== undefined) throw this.#error;
+  }
+
+  /** Why these entries are not accepted, or undefined. */
+  #refusal(lane: Lane, entries: readonly Append[]): SealgateError | undefined {
+    if (this.#error !== undefined) return this.#error;
+    if (this.#phase !== 'open')
+      return new SealgateError('LEDGER_CLOSED', 'the ledger is closing and takes no more entries');
+    let bytes = 0;
+    for (const { kind, extra, body } of entries) {
+      const wrong = checkExtra(kind, extra);
+      if (wrong !== undefined) return new SealgateError('LEDGER_WRITE_FAILED', `an entry cannot be written: ${wrong}`);
+      if (body.length > this.#limits.body) {
+        return new SealgateError(
+          'LEDGER_WRITE_FAILED',
+          `the body of a ${kind} entry has ${body.length} bytes, more than the ${this.#limits.body} that one may have`,
+        );
+      }
+      bytes += body.length;
+    }
+    const queued = this.#queued[lane];
+    if (
+      queued.entries > 0 &&
+      (queued.entries + entries.length > this.#limits.entries || queued.bytes + bytes > this.#limits.bytes)
+    ) {
+      return new SealgateError(
+        'LEDGER_OVERLOADED',
+        `${queued.entries} entries (${queued.bytes} bytes) are waiting to be written in the ${lane} lane: try again when the disk has caught up`,
+      );
+    }
+    return undefined;
+  }
+
+  #send(message: ToWriter, transfer: ArrayBuffer[] = []): void {
+    this.#writer.postMessage(message, transfer);
+  }
+
+  #receive(message: FromWriter): void {
+    switch (message.type) {
+      case 'ready':
+        this.#head = message.head;
+        this.#recovery = message.recovery;
+        this.#phase = 'open';
+        this.#opening.resolve();
+        return;
+      case 'committed':
+        this.#committed(message);
+        return;
+      case 'rejected':
+        for (const id of message.ids) this.#settle(id)?.reject(fromWire(message.error));
+        return;
+      case 'fatal':
+        this.#fail(fromWire(message.error));
+        return;
+      case 'closed':
+        this.#setHead(message.head);
+        this.#phase = 'closed';
+        this.#ended.resolve();
+        return;
+    }
+  }
+
+  #committed({ parts, first, hashes, head, info }: FromWriter & { type: 'committed' }): void {
+    this.#commits += 1;
+    this.#entries += info.entries;
+    this.#setHead(head);
+    for (const part of parts) {
+      const pending = this.#pending.get(part.id);
+      if (pending === undefined) continue;
+      for (let i = part.first; i < part.first + part.count; i++) {
+        const leafHash = hashes.slice(i * HASH_CHARS, (i + 1) * HASH_CHARS);
+        pending.landed.push({ shard: head.shard, seq: first + i, leafHash });
+      }
+      if (pending.landed.length === pending.entries) this.#settle(part.id)?.resolve(pending.landed);
+    }
+    this.#options.onCommit?.(info);
+    this.#options.onHead?.(this.head());
+  }
+
+  /** The head that came, with the last checkpoint that is known. */
+  #setHead(head: Head): void {
+    const checkpoint = head.checkpoint ?? this.#head?.checkpoint;
+    this.#head = checkpoint === undefined ? head : { ...head, checkpoint };
+  }
+
+  /** Takes an append off the books. */
+  #settle(id: number): Pending | undefined {
+    const pending = this.#pending.get(id);
+    if (pending === undefined) return undefined;
+    this.#pending.delete(id);
+    this.#queued[pending.lane].entries -= pending.entries;
+    this.#queued[pending.lane].bytes -= pending.bytes;
+    return pending;
+  }
+
+  /** Nothing is acknowledged any more. The first reason counts; what follows from it is not reported again. */
+  #fail(error: SealgateError): void {
+    if (this.#phase === 'failed' || this.#phase === 'closed') return;
+    const before = this.#phase;
+    this.#phase = 'failed';
+    this.#error = error;
+    for (const id of [...this.#pending.keys()]) this.#settle(id)?.reject(error);
+    this.#opening.reject(error);
+    const stopped = Promise.all([this.#writer.terminate(), this.#checkpointer.terminate()]);
+    stopped.then(
+      () => this.#ended.resolve(),
+      () => this.#ended.resolve(),
+    );
+    if (before !== 'opening') this.#options.onFatal(error);
+  }
+}
+
+/** Flattens entries for the trip to the writer: one buffer, transferred, so that only this copy is made. */
+function pack(id: number, lane: Lane, entries: readonly Append[]): AppendMessage {
+  const sizes = entries.map(({ body }) => body.length);
+  const bodies = new Uint8Array(sizes.reduce((sum, size) => sum + size, 0));
+  let at = 0;
+  for (const { body } of entries) {
+    bodies.set(body, at);
+    at += body.length;
+  }
+  const extras = entries.some(({ extra }) => extra !== undefined) ? entries.map(({ extra }) => extra) : undefined;
+  return { type: 'append', id, lane, kinds: entries.map(({ kind }) => kind), extras, sizes, bodies };
+}
+
+/** Threads are files beside this one, with its extension: .ts as it is run here, .js when it was compiled. */
+function startThread(name: string, data: unknown, transferList: import('node:worker_threads').MessagePort[]): Worker {
+  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+  return new Worker(new URL(`./${name}.${extension}`, import.meta.url), {
+    name: `ledger ${name}`,
+    workerData: data,
+    transferList,
+  });
+}
+
+function fromWire({ code, message, cause }: WireError): SealgateError {
+  return new SealgateError(code, message, cause === undefined ? {} : { cause: new Error(cause) });
+}
+
+function threadError(name: string, error: unknown): SealgateError {
+  return new SealgateError(
+    'LEDGER_WRITE_FAILED',
+    `the ledger's ${name} thread ended unexpectedly: nothing more is acknowledged; start again, which recovers`,
+    {
+      cause: error,
+    },
+  );
+}

@@ -1,0 +1,109 @@
+// What the main thread, the writer thread and the WAL checkpointer say to one another.
+import type { ErrorCode } from '../lib/errors.ts';
+import type { EntryKind, LeafExtra } from './entry.ts';
+
+/** `decision` overtakes `audit`: at most one bounded commit is in front of it. */
+export type Lane = 'decision' | 'audit';
+
+/** What recovery found at start; the body of a `start` entry carries it under the same names. */
+export interface Recovery {
+  /** Whether the last entry was a `stop`, or there was none at all. */
+  readonly clean: boolean;
+  /** Entries in the shard before this start. */
+  readonly entries: number;
+  /** How many of them no checkpoint covered. */
+  readonly unsigned: number;
+}
+
+/** The head of the shard as of some commit. */
+export interface Head {
+  readonly shard: number;
+  /** Entries committed. */
+  readonly size: number;
+  /** Entries that the last checkpoint covers. */
+  readonly signedSize: number;
+  /** Bytes in the WAL that a new reader would have to look through. */
+  readonly walBytes: number;
+  /** The last checkpoint, a signed note. */
+  readonly checkpoint?: string;
+}
+
+/** One commit, for metrics. */
+export interface CommitInfo {
+  readonly entries: number;
+  /** Bytes of leaves and bodies before compression. */
+  readonly bytes: number;
+  /** From taking the entries off the queue until they were on disk. */
+  readonly seconds: number;
+  readonly walBytes: number;
+}
+
+export interface WriterData {
+  readonly dir: string;
+  readonly logName: string;
+  readonly vkey: string;
+  readonly privateKey: Uint8Array;
+  readonly version: string;
+  readonly settingsDigest: string;
+  readonly checkpointIntervalMs: number;
+  readonly walSoftBytes: number;
+  readonly walHardBytes: number;
+  /** The other end is the checkpointer's. */
+  readonly checkpointer: import('node:worker_threads').MessagePort;
+}
+
+/** Entries of one append: parallel arrays and one transferred buffer, because cloning 400 objects costs more than writing them. */
+export interface AppendMessage {
+  readonly type: 'append';
+  readonly id: number;
+  readonly lane: Lane;
+  readonly kinds: readonly EntryKind[];
+  /** Undefined when no entry has any. */
+  readonly extras: readonly (LeafExtra | undefined)[] | undefined;
+  /** Bytes of each body; `bodies` holds them one after the other. */
+  readonly sizes: readonly number[];
+  readonly bodies: Uint8Array;
+}
+
+export type ToWriter = AppendMessage | { readonly type: 'close'; readonly reason: string };
+
+/** A part of an append that a commit took: entries first … first+count−1. */
+export interface CommittedPart {
+  readonly id: number;
+  readonly first: number;
+  readonly count: number;
+}
+
+export interface WireError {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly cause: string | undefined;
+}
+
+export type FromWriter =
+  | { readonly type: 'ready'; readonly shard: number; readonly recovery: Recovery; readonly head: Head }
+  | {
+      readonly type: 'committed';
+      readonly parts: readonly CommittedPart[];
+      /** seq of the first entry of the commit. */
+      readonly first: number;
+      /** Leaf hashes of the whole commit in hex, one after the other. */
+      readonly hashes: string;
+      readonly head: Head;
+      readonly info: CommitInfo;
+    }
+  /** These appends failed and nothing of them will be written any more; others go on. */
+  | { readonly type: 'rejected'; readonly ids: readonly number[]; readonly error: WireError }
+  /** The writer has stopped for good. */
+  | { readonly type: 'fatal'; readonly error: WireError }
+  | { readonly type: 'closed'; readonly head: Head };
+
+export type ToCheckpointer =
+  | { readonly type: 'open'; readonly path: string }
+  | { readonly type: 'run' }
+  | { readonly type: 'close' };
+
+export type FromCheckpointer =
+  | { readonly type: 'done' }
+  | { readonly type: 'closed' }
+  | { readonly type: 'failed'; readonly message: string };

@@ -1,0 +1,110 @@
+// From a folder to a store that can be appended to: lock, recovery or creation, and the `start` entry that says what was found.
+import { accessSync, constants, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Clock } from '../lib/clock.ts';
+import { messageOf, SealgateError } from '../lib/errors.ts';
+import { createSigner } from '../tlog/note.ts';
+import { createVerifier } from '../tlog/verifier.ts';
+import { listShards, refuseNetworkFileSystem, refuseOrphanedWal, removeUnfinished, shardFileName } from './files.ts';
+import { acquireLock, type WriterLock } from './lock.ts';
+import type { Recovery } from './messages.ts';
+import { type Staged, Store, type StoreOptions } from './store.ts';
+
+export interface OpenShardOptions {
+  readonly dir: string;
+  readonly logName: string;
+  readonly vkey: string;
+  /** Raw Ed25519 seed. */
+  readonly privateKey: Uint8Array;
+  /** Of Sealgate, and a digest of its settings: what the `start` entry says about the process. */
+  readonly version: string;
+  readonly settingsDigest: string;
+}
+
+export interface OpenShard {
+  readonly store: Store;
+  readonly lock: WriterLock;
+  readonly shard: number;
+  readonly path: string;
+  readonly recovery: Recovery;
+}
+
+/** `<log name>/<shard>` */
+export function originOf(logName: string, shard: number): string {
+  return `${logName}/${shard}`;
+}
+
+/**
+ * Opens the newest shard of the folder for appending, or creates shard 0; both folder and shard are created durably. When
+ * it returns, a `start` entry is committed and signed. Throws every LEDGER_… code of opening, the lock released again.
+ */
+export function openShard(options: OpenShardOptions, clock: Clock): OpenShard {
+  const { dir } = options;
+  prepareFolder(dir);
+  const lock = acquireLock(dir);
+  try {
+    removeUnfinished(dir);
+    refuseOrphanedWal(dir);
+    const newest = listShards(dir).at(-1);
+    const shard = newest?.number ?? 0;
+    const path = newest?.path ?? join(dir, shardFileName(shard));
+    const store: StoreOptions = {
+      path,
+      origin: originOf(options.logName, shard),
+      signer: createSigner(options.logName, options.privateKey),
+      verifier: createVerifier(options.vkey),
+      clock,
+      watch: [lock.path],
+    };
+    if (newest === undefined) {
+      const recovery: Recovery = { clean: true, entries: 0, unsigned: 0 };
+      Store.create(
+        store,
+        { shard, log: options.logName, version: options.version },
+        startEntry(options, shard, recovery),
+      );
+      return { store: Store.open(store), lock, shard, path, recovery };
+    }
+    requireWritable(path);
+    const opened = Store.open(store);
+    const recovery: Recovery = {
+      clean: opened.lastKind === 'stop',
+      entries: opened.size,
+      unsigned: opened.size - opened.signedSize,
+    };
+    opened.append([startEntry(options, shard, recovery)], true);
+    return { store: opened, lock, shard, path, recovery };
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+function startEntry(options: OpenShardOptions, shard: number, recovery: Recovery): Staged {
+  const { logName, vkey, version, settingsDigest } = options;
+  const body = { origin: originOf(logName, shard), vkey, version, settings: settingsDigest, recovery };
+  return { kind: 'start', extra: undefined, body: Buffer.from(JSON.stringify(body), 'utf8') };
+}
+
+function prepareFolder(dir: string): void {
+  try {
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw readOnly(dir, 'cannot be created', error);
+  }
+  requireWritable(dir);
+  refuseNetworkFileSystem(dir);
+}
+
+function requireWritable(path: string): void {
+  try {
+    accessSync(path, constants.R_OK | constants.W_OK);
+  } catch (error) {
+    throw readOnly(path, 'cannot be written', error);
+  }
+}
+
+function readOnly(path: string, what: string, cause: unknown): SealgateError {
+  const text = `${path} ${what}: check its owner and mode and that its volume is not mounted read-only (${messageOf(cause)})`;
+  return new SealgateError('LEDGER_READ_ONLY', text, { cause });
+}

@@ -1,0 +1,85 @@
+// What waits for the writer, in two lanes, and how much of it the next commit takes.
+import type { AppendMessage, CommittedPart, Lane } from './messages.ts';
+import type { Staged } from './store.ts';
+
+/**
+ * A commit takes the decisions that wait, and at most one slice of the audit lane. So a decision waits for the rest of one
+ * commit whose audit part is bounded, however long the audit lane is. The decisions of a commit are bounded too: a large
+ * one costs time in proportion to its bytes.
+ */
+const LIMITS: Readonly<Record<Lane, { readonly entries: number; readonly bytes: number }>> = {
+  decision: { entries: 1024, bytes: 16 * 1024 * 1024 },
+  audit: { entries: 256, bytes: 1024 * 1024 },
+};
+
+/** What one commit takes. */
+export interface Slice {
+  readonly entries: Staged[];
+  /** Which entries belong to which append; `first` counts from the beginning of the slice. */
+  readonly parts: CommittedPart[];
+}
+
+interface Waiting {
+  readonly message: AppendMessage;
+  /** The next entry to take, and where its body begins. */
+  next: number;
+  offset: number;
+}
+
+export class WriterQueue {
+  readonly #lanes: Record<Lane, Waiting[]> = { decision: [], audit: [] };
+
+  get empty(): boolean {
+    return this.#lanes.decision.length === 0 && this.#lanes.audit.length === 0;
+  }
+
+  push(message: AppendMessage): void {
+    this.#lanes[message.lane].push({ message, next: 0, offset: 0 });
+  }
+
+  /** Takes what the next commit holds, decisions first. Entries of one append keep their order. */
+  take(): Slice {
+    const slice: Slice = { entries: [], parts: [] };
+    this.#takeFrom('decision', slice);
+    this.#takeFrom('audit', slice);
+    return slice;
+  }
+
+  /** Drops what is left of these appends. */
+  drop(ids: ReadonlySet<number>): void {
+    for (const lane of Object.keys(this.#lanes) as Lane[]) {
+      this.#lanes[lane] = this.#lanes[lane].filter(({ message }) => !ids.has(message.id));
+    }
+  }
+
+  #takeFrom(lane: Lane, slice: Slice): void {
+    const queue = this.#lanes[lane];
+    const limit = LIMITS[lane];
+    let entries = 0;
+    let bytes = 0;
+    let finished = 0;
+    while (finished < queue.length) {
+      const waiting = queue[finished] as Waiting;
+      const { kinds, extras, sizes, bodies, id } = waiting.message;
+      const first = slice.entries.length;
+      while (waiting.next < kinds.length && entries < limit.entries) {
+        const size = sizes[waiting.next] as number;
+        if (entries > 0 && bytes + size > limit.bytes) break;
+        slice.entries.push({
+          kind: kinds[waiting.next] as Staged['kind'],
+          extra: extras?.[waiting.next],
+          body: bodies.subarray(waiting.offset, waiting.offset + size),
+        });
+        waiting.next += 1;
+        waiting.offset += size;
+        entries += 1;
+        bytes += size;
+      }
+      const count = slice.entries.length - first;
+      if (count > 0) slice.parts.push({ id, first, count });
+      if (waiting.next < kinds.length) break;
+      finished += 1;
+    }
+    queue.splice(0, finished);
+  }
+}

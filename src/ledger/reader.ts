@@ -1,0 +1,275 @@
+// Reads a ledger folder, beside the live writer or without one, in any thread. Every method is a short read transaction of
+// its own that ends before it returns or yields: a reader that stayed in one would keep the writer from emptying its WAL.
+import { existsSync } from 'node:fs';
+import Database from 'better-sqlite3';
+import { SealgateError } from '../lib/errors.ts';
+import type { Leaf } from './entry.ts';
+import { listShards } from './files.ts';
+import { leafHashHex, parseLeaf } from './leaf.ts';
+import { type Body, decodePack, MAX_PACK_BYTES, RECORD_HEADER_BYTES } from './pack.ts';
+import { assertSchema } from './schema.ts';
+import { openError } from './sqlite-errors.ts';
+
+/** An entry, read back; nothing about it has been verified but its form. */
+export interface Entry {
+  readonly shard: number;
+  readonly seq: number;
+  readonly leaf: Leaf;
+  /** The leaf as it is stored and hashed. */
+  readonly leafBytes: Buffer;
+  /** RFC 6962 leaf hash, lowercase hex. */
+  readonly leafHash: string;
+  /** 16 bytes: the HMAC key of the leaf's commitment to the body. */
+  readonly salt: Buffer;
+  readonly body: Buffer;
+}
+
+/** A checkpoint as it is stored: a signed note over the first `size` entries. */
+export interface StoredCheckpoint {
+  readonly size: number;
+  readonly note: string;
+}
+
+interface PackRow {
+  readonly first: number;
+  readonly count: number;
+  readonly codec: number;
+  readonly data: Buffer;
+}
+
+interface LeafRow {
+  readonly seq: number;
+  readonly leaf: Buffer;
+}
+
+/** How long a read waits while a lock is held, which happens only when a database is recovered or closed. */
+const BUSY_MS = 5000;
+/** Packs read at a time while iterating: one more is read as long as these bytes are not reached. */
+const CHUNK_BYTES = 1024 * 1024;
+/** Entries whose leaves are read at a time while iterating, unless one pack has more. */
+const CHUNK_ENTRIES = 512;
+
+export class LedgerReader {
+  readonly dir: string;
+  readonly #shards = new Map<number, ShardReader>();
+
+  private constructor(dir: string) {
+    this.dir = dir;
+  }
+
+  /** Throws LEDGER_NOT_FOUND when the folder holds no shard; LEDGER_NOT_A_LEDGER, LEDGER_FORMAT_NEWER, LEDGER_CORRUPT. */
+  static open(dir: string): LedgerReader {
+    const reader = new LedgerReader(dir);
+    try {
+      reader.#refresh();
+    } catch (error) {
+      reader.close();
+      throw error;
+    }
+    if (reader.#shards.size === 0) {
+      throw new SealgateError(
+        'LEDGER_NOT_FOUND',
+        `${dir} holds no ledger: expected shard-000000.sqlite or a later one`,
+      );
+    }
+    return reader;
+  }
+
+  /** The shards in the folder now, lowest number first. `size` is the number of entries committed. */
+  shards(): { number: number; origin: string; size: number }[] {
+    this.#refresh();
+    return [...this.#shards.values()].map((shard) => ({
+      number: shard.number,
+      origin: shard.origin,
+      size: shard.size(),
+    }));
+  }
+
+  /** Entries committed in a shard. Throws LEDGER_NOT_FOUND when there is no such shard. */
+  head(shard: number): number {
+    return this.#shard(shard).size();
+  }
+
+  /** One entry, or undefined when it is not (yet) committed. */
+  get(shard: number, seq: number): Entry | undefined {
+    return this.#shard(shard).get(seq);
+  }
+
+  /** Entries from … to−1 in order; without `to`, up to what is committed when the iteration starts. */
+  *entries(shard: number, from: number, to?: number): Generator<Entry, void, undefined> {
+    const reader = this.#shard(shard);
+    const end = Math.min(to ?? Number.POSITIVE_INFINITY, reader.size());
+    for (let next = Math.max(0, from); next < end; ) {
+      const chunk = reader.chunk(next, end);
+      yield* chunk;
+      next += chunk.length;
+    }
+  }
+
+  /** The newest checkpoint; with `atLeastSize`, the oldest that covers that many entries. */
+  checkpoint(shard: number, atLeastSize?: number): StoredCheckpoint | undefined {
+    return this.#shard(shard).checkpoint(atLeastSize);
+  }
+
+  close(): void {
+    for (const shard of this.#shards.values()) shard.close();
+    this.#shards.clear();
+  }
+
+  #shard(number: number): ShardReader {
+    if (!this.#shards.has(number)) this.#refresh();
+    const shard = this.#shards.get(number);
+    if (shard === undefined) throw new SealgateError('LEDGER_NOT_FOUND', `${this.dir} has no shard ${number}`);
+    return shard;
+  }
+
+  #refresh(): void {
+    if (!existsSync(this.dir)) throw new SealgateError('LEDGER_NOT_FOUND', `there is no ledger folder ${this.dir}`);
+    for (const { number, path } of listShards(this.dir)) {
+      if (!this.#shards.has(number)) this.#shards.set(number, new ShardReader(number, path));
+    }
+  }
+}
+
+class ShardReader {
+  readonly number: number;
+  readonly origin: string;
+  readonly #path: string;
+  readonly #db: Database.Database;
+  readonly #statements: ReturnType<typeof prepareStatements>;
+  /** The pack of the last `get`: neighbours are often asked for next. */
+  #unpacked: { readonly first: number; readonly bodies: readonly Body[] } | undefined;
+
+  constructor(number: number, path: string) {
+    this.number = number;
+    this.#path = path;
+    let db: Database.Database | undefined;
+    try {
+      db = new Database(path, { readonly: true, fileMustExist: true, timeout: BUSY_MS });
+      assertSchema(db, path);
+      this.#db = db;
+      this.#statements = prepareStatements(db);
+      this.origin = this.#statements.origin.get() ?? '';
+    } catch (error) {
+      db?.close();
+      throw openError(error, path, Number.POSITIVE_INFINITY);
+    }
+  }
+
+  size(): number {
+    return this.#statements.size.get() ?? 0;
+  }
+
+  checkpoint(atLeastSize: number | undefined): StoredCheckpoint | undefined {
+    const { newest, covering } = this.#statements;
+    const row = atLeastSize === undefined ? newest.get() : covering.get(atLeastSize);
+    return row === undefined ? undefined : { size: row.size, note: row.note.toString('utf8') };
+  }
+
+  get(seq: number): Entry | undefined {
+    // The leaf first: the pack is committed with it, so that whoever sees the leaf finds the pack.
+    const [row] = this.#statements.leaves.all(seq, seq + 1);
+    if (row === undefined) return undefined;
+    const leaf = this.#parse(row);
+    let unpacked = this.#unpacked;
+    if (unpacked?.bodies[seq - unpacked.first] === undefined) {
+      const pack = this.#statements.packOf.get(seq);
+      if (pack === undefined) throw this.#corrupt(seq, 'its body is missing');
+      unpacked = { first: pack.first, bodies: this.#unpack(pack, leaf.size) };
+      this.#unpacked = unpacked;
+    }
+    return this.#entry(row, leaf, unpacked.bodies[seq - unpacked.first]);
+  }
+
+  /** Entries from `from` on, at least one and not beyond `to`, which are committed: as many as a bounded read holds. */
+  chunk(from: number, to: number): Entry[] {
+    const packs: PackRow[] = [];
+    let bytes = 0;
+    let end = from;
+    // Leaving the loop resets the statement, which ends its read transaction.
+    for (const pack of this.#statements.packsFrom.iterate(from)) {
+      packs.push(pack);
+      bytes += pack.data.length;
+      end = pack.first + pack.count;
+      if (end >= to || bytes >= CHUNK_BYTES || end - from >= CHUNK_ENTRIES) break;
+    }
+    const rows = this.#statements.leaves.all(from, Math.min(to, end));
+    const entries: Entry[] = [];
+    for (const pack of packs) {
+      let bodies: readonly Body[] | undefined;
+      for (let seq = Math.max(from, pack.first); seq < Math.min(to, pack.first + pack.count); seq++) {
+        const row = rows[entries.length];
+        if (row?.seq !== seq) throw this.#corrupt(seq, 'its leaf is missing');
+        const leaf = this.#parse(row);
+        bodies ??= this.#unpack(pack, leaf.size);
+        entries.push(this.#entry(row, leaf, bodies[seq - pack.first]));
+      }
+    }
+    if (entries.length === 0) throw this.#corrupt(from, 'its body is missing');
+    return entries;
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+
+  #parse(row: LeafRow): Leaf {
+    let leaf: Leaf;
+    try {
+      leaf = parseLeaf(row.leaf);
+    } catch (error) {
+      throw this.#corrupt(row.seq, 'its leaf is damaged', error);
+    }
+    if (leaf.seq !== row.seq) throw this.#corrupt(row.seq, `it says that it is entry ${leaf.seq}`);
+    return leaf;
+  }
+
+  #unpack({ first, count, codec, data }: PackRow, size: number): Body[] {
+    try {
+      // A pack of one may be larger than the limit; how large, its leaf says.
+      return decodePack(codec, data, count, count === 1 ? RECORD_HEADER_BYTES + size : MAX_PACK_BYTES);
+    } catch (error) {
+      throw this.#corrupt(first, `the pack of ${count} that begins there is damaged`, error);
+    }
+  }
+
+  #entry(row: LeafRow, leaf: Leaf, stored: Body | undefined): Entry {
+    if (stored === undefined) throw this.#corrupt(row.seq, 'its body is missing');
+    if (stored.body.length !== leaf.size) {
+      throw this.#corrupt(row.seq, `its body has ${stored.body.length} bytes, not the ${leaf.size} of its leaf`);
+    }
+    return {
+      shard: this.number,
+      seq: row.seq,
+      leaf,
+      leafBytes: row.leaf,
+      leafHash: leafHashHex(row.leaf),
+      salt: stored.salt,
+      body: stored.body,
+    };
+  }
+
+  #corrupt(seq: number, why: string, cause?: unknown): SealgateError {
+    return new SealgateError('LEDGER_CORRUPT', `${this.#path}, entry ${seq}: ${why}; run sealgate verify`, { cause });
+  }
+}
+
+function prepareStatements(db: Database.Database) {
+  return {
+    origin: db.prepare<[], string>("SELECT value FROM meta WHERE key = 'origin'").pluck(),
+    size: db.prepare<[], number>('SELECT coalesce(max(seq) + 1, 0) FROM leaf').pluck(),
+    leaves: db.prepare<[number, number], LeafRow>('SELECT seq, leaf FROM leaf WHERE seq >= ? AND seq < ? ORDER BY seq'),
+    packOf: db.prepare<[number], PackRow>(
+      'SELECT first, count, codec, data FROM pack WHERE first <= ? ORDER BY first DESC LIMIT 1',
+    ),
+    packsFrom: db.prepare<[number], PackRow>(
+      'SELECT first, count, codec, data FROM pack WHERE first >= (SELECT max(first) FROM pack WHERE first <= ?) ORDER BY first',
+    ),
+    newest: db.prepare<[], { size: number; note: Buffer }>(
+      'SELECT size, note FROM checkpoint ORDER BY size DESC LIMIT 1',
+    ),
+    covering: db.prepare<[number], { size: number; note: Buffer }>(
+      'SELECT size, note FROM checkpoint WHERE size >= ? ORDER BY size LIMIT 1',
+    ),
+  };
+}

@@ -1,0 +1,176 @@
+// The writer: takes what waits, commits it, answers. Lives on the writer thread, which owns all of its state.
+import type { Clock } from '../lib/clock.ts';
+import { messageOf, SealgateError } from '../lib/errors.ts';
+import type { CommitInfo, FromWriter, Head, ToWriter, WireError, WriterData } from './messages.ts';
+import { type OpenShard, openShard } from './open-shard.ts';
+import { type Slice, WriterQueue } from './queue.ts';
+import { outcomeOf } from './sqlite-errors.ts';
+import type { Committed } from './store.ts';
+import { WalKeeper } from './wal-keeper.ts';
+
+export interface WriterPorts {
+  post(message: FromWriter): void;
+  /** The next message that has arrived already, or undefined. */
+  receive(): ToWriter | undefined;
+}
+
+type State = 'open' | 'closing' | 'closed' | 'failed';
+
+export class Writer {
+  readonly #ports: WriterPorts;
+  readonly #opened: OpenShard;
+  readonly #wal: WalKeeper;
+  readonly #queue = new WriterQueue();
+  readonly #checkpointIntervalMs: number;
+  #state: State = 'open';
+  #stopReason = '';
+  /** performance.now() of the last checkpoint. */
+  #signedAt = performance.now();
+  #timer: NodeJS.Timeout | undefined;
+
+  /** Opens the ledger and says `ready`. Throws the errors of openShard. */
+  constructor(data: WriterData, clock: Clock, ports: WriterPorts) {
+    this.#ports = ports;
+    this.#checkpointIntervalMs = data.checkpointIntervalMs;
+    this.#opened = openShard(data, clock);
+    const { store, shard, path, recovery } = this.#opened;
+    this.#wal = new WalKeeper(store, path, data.checkpointer, {
+      softBytes: data.walSoftBytes,
+      hardBytes: data.walHardBytes,
+    });
+    const walBytes = this.#wal.tend(performance.now());
+    ports.post({ type: 'ready', shard, recovery, head: this.#head(walBytes, store.checkpoint) });
+  }
+
+  /** Handles one message, and all that arrived meanwhile, until nothing waits. */
+  handle(message: ToWriter): void {
+    this.#take(message);
+    this.#work();
+  }
+
+  #take(message: ToWriter): void {
+    if (message.type === 'append') {
+      this.#queue.push(message);
+      return;
+    }
+    this.#state = this.#state === 'open' ? 'closing' : this.#state;
+    this.#stopReason = message.reason;
+  }
+
+  /** Commits until the queue is empty. Between commits it looks at its port, so that a decision overtakes what waits. */
+  #work(): void {
+    while (this.#state === 'open' || this.#state === 'closing') {
+      for (let next = this.#ports.receive(); next !== undefined; next = this.#ports.receive()) this.#take(next);
+      if (this.#queue.empty) break;
+      this.#commit(this.#queue.take());
+    }
+    if (this.#state === 'closing') this.#stop();
+    else if (this.#state === 'open') this.#armTimer();
+  }
+
+  #commit(slice: Slice): void {
+    const began = performance.now();
+    try {
+      const committed = this.#opened.store.append(slice.entries, began - this.#signedAt >= this.#checkpointIntervalMs);
+      const seconds = (performance.now() - began) / 1000;
+      const walBytes = this.#wal.tend(performance.now());
+      this.#answer(slice, committed, { entries: slice.entries.length, bytes: committed.bytes, seconds, walBytes });
+    } catch (error) {
+      if (outcomeOf(error) === 'unknown') this.#fail(error);
+      else this.#reject(slice, error);
+    }
+  }
+
+  #answer(slice: Slice, committed: Committed, info: CommitInfo): void {
+    if (committed.checkpoint !== undefined) this.#signedAt = performance.now();
+    const { first, hashes, checkpoint } = committed;
+    this.#ports.post({
+      type: 'committed',
+      parts: slice.parts,
+      first,
+      hashes,
+      head: this.#head(info.walBytes, checkpoint),
+      info,
+    });
+  }
+
+  /** The transaction was rolled back and left nothing. What else waits of the same appends is dropped: they have failed. */
+  #reject(slice: Slice, error: unknown): void {
+    const ids = new Set(slice.parts.map(({ id }) => id));
+    this.#queue.drop(ids);
+    const why = new SealgateError(
+      'LEDGER_WRITE_FAILED',
+      `the ledger could not be written (${messageOf(error)}): make room on the volume of ${this.#opened.path}; nothing that was acknowledged is affected`,
+      { cause: error },
+    );
+    this.#ports.post({ type: 'rejected', ids: [...ids], error: wireError(why) });
+  }
+
+  /** A checkpoint over a tail that nothing else is going to sign. */
+  #sign(): void {
+    const { store } = this.#opened;
+    if (this.#state !== 'open' || store.signedSize === store.size) return;
+    this.#commit({ entries: [], parts: [] });
+    this.#armTimer();
+  }
+
+  #armTimer(): void {
+    const { store } = this.#opened;
+    if (this.#timer !== undefined || this.#state !== 'open' || store.signedSize === store.size) return;
+    const wait = Math.max(0, this.#signedAt + this.#checkpointIntervalMs - performance.now());
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#sign();
+    }, Math.ceil(wait));
+  }
+
+  /** The outcome is unknown: nothing is acknowledged from here on. The process ends and finds out when it starts again. */
+  #fail(error: unknown): void {
+    this.#state = 'failed';
+    clearTimeout(this.#timer);
+    this.#ports.post({ type: 'fatal', error: wireError(fatalError(error, this.#opened.path)) });
+  }
+
+  #stop(): void {
+    this.#state = 'closed';
+    clearTimeout(this.#timer);
+    const { store, lock } = this.#opened;
+    const finish = async (): Promise<void> => {
+      const body = Buffer.from(JSON.stringify({ reason: this.#stopReason }), 'utf8');
+      store.append([{ kind: 'stop', extra: undefined, body }], true);
+      const head = this.#head(0, store.checkpoint);
+      await this.#wal.close();
+      store.close();
+      lock.release();
+      this.#ports.post({ type: 'closed', head });
+    };
+    finish().catch((error: unknown) => this.#fail(error));
+  }
+
+  #head(walBytes: number, checkpoint: string | undefined): Head {
+    const { store, shard } = this.#opened;
+    const head = { shard, size: store.size, signedSize: store.signedSize, walBytes };
+    return checkpoint === undefined ? head : { ...head, checkpoint };
+  }
+}
+
+/** Errors lose their class between threads: what matters of one. */
+export function wireError(error: unknown): WireError {
+  if (error instanceof SealgateError) {
+    return {
+      code: error.code,
+      message: error.message,
+      cause: error.cause === undefined ? undefined : messageOf(error.cause),
+    };
+  }
+  return { code: 'LEDGER_WRITE_FAILED', message: messageOf(error), cause: undefined };
+}
+
+function fatalError(error: unknown, path: string): SealgateError {
+  if (error instanceof SealgateError) return error;
+  return new SealgateError(
+    'LEDGER_WRITE_FAILED',
+    `a commit to ${path} failed and may or may not be on disk (${messageOf(error)}): nothing more is acknowledged; look at the volume, then start again, which recovers`,
+    { cause: error },
+  );
+}
