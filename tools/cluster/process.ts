@@ -120,7 +120,8 @@ export async function waitUntil(
     }
     if (performance.now() > deadline) {
       const logs = processes.map((p) => `end of ${p.logFile}:\n${p.tail()}`).join('\n');
-      throw new Error(`${what}: not after ${timeoutMs / 1000} s; ${logs}`, { cause: last });
+      const why = last instanceof Error ? ` (${last.message})` : '';
+      throw new Error(`${what}: not after ${timeoutMs / 1000} s${why}; ${logs}`, { cause: last });
     }
     await sleep(100);
   }
