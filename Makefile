@@ -9,7 +9,7 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/sealgate
 
 # --- Node: the one on PATH if it is new enough, else one from npm -------------------------------------------------------
 NODE_VERSION := 26.10.0
-NODE_IS_NEW := process.exit(process.versions.node.split(".").map(Number).reduce((v, n, i) => v + n * [1e6, 1e3, 0][i], 0) < 24012000)
+NODE_IS_NEW := process.exit(process.versions.node.split(".").map(Number).reduce((v, n, i) => v + n * [1e6, 1e3, 0][i], 0) < 24012000 ? 1 : 0)
 CACHED_NODE := $(CACHE)/node-$(NODE_VERSION)/bin/node
 
 ifeq ($(shell node -e '$(NODE_IS_NEW)' >/dev/null 2>&1 && echo yes),yes)
@@ -19,8 +19,10 @@ NODE := $(CACHED_NODE)
 export PATH := $(dir $(CACHED_NODE)):$(PATH)
 endif
 
+NEED_NPM = command -v npm >/dev/null || { echo 'make: npm is not on PATH: install Node with npm (any version: a newer Node is fetched with it)' >&2; exit 1; }
+
 $(CACHED_NODE):
-	@command -v npm >/dev/null || { echo 'make: npm is not on PATH: install Node (any version: a newer one is fetched with it)' >&2; exit 1; }
+	@$(NEED_NPM)
 	@mkdir -p '$(CACHE)'
 	@os=$$(uname -s | tr A-Z a-z); arch=$$(uname -m); case $$arch in x86_64) arch=x64 ;; aarch64) arch=arm64 ;; esac; \
 	package=node-$$os-$$arch; temp=$$(mktemp -d '$(CACHE)/.node-XXXXXX'); trap 'rm -rf "$$temp"' EXIT; \
@@ -32,6 +34,7 @@ $(CACHED_NODE):
 PACKAGES := node_modules/.stamp
 
 $(PACKAGES): package-lock.json package.json .npmrc | $(NODE)
+	@$(NEED_NPM)
 	npm ci
 	@touch $@
 

@@ -14,9 +14,10 @@ import {
   toolVersion,
 } from './tool-path.ts';
 
+class BuildError extends Error {}
+
 function fail(message: string): never {
-  console.error(`build-tools: ${message}`);
-  process.exit(1);
+  throw new BuildError(message);
 }
 
 /** Builds beside the final place and renames: a build that is interrupted, or runs twice at once, leaves no half binary. */
@@ -59,18 +60,27 @@ function build(name: ToolName): void {
   }
 }
 
-const args = process.argv.slice(2);
-const names = args.filter((arg) => !arg.startsWith('-'));
-for (const name of names) {
-  if (!(TOOL_NAMES as string[]).includes(name)) fail(`no tool is called ${name}; there are ${TOOL_NAMES.join(', ')}`);
-}
-for (const name of (names.length > 0 ? names : TOOL_NAMES) as ToolName[]) {
-  if (process.env[toolVariable(name)]) continue;
-  if (!existsSync(cachedPath(name))) {
-    const started = performance.now();
-    console.error(`Building ${name} ${toolVersion(name)} (once, kept in ${dirname(cachedPath(name))}) …`);
-    build(name);
-    console.error(`Built ${name} in ${((performance.now() - started) / 1000).toFixed(0)} s`);
+function main(args: readonly string[]): void {
+  const names = args.filter((arg) => !arg.startsWith('-'));
+  for (const name of names) {
+    if (!(TOOL_NAMES as string[]).includes(name)) fail(`no tool is called ${name}; there are ${TOOL_NAMES.join(', ')}`);
   }
-  if (args.includes('--list')) console.log(cachedPath(name));
+  for (const name of (names.length > 0 ? names : TOOL_NAMES) as ToolName[]) {
+    if (process.env[toolVariable(name)]) continue;
+    if (!existsSync(cachedPath(name))) {
+      const started = performance.now();
+      console.error(`Building ${name} ${toolVersion(name)} (once, kept in ${dirname(cachedPath(name))}) …`);
+      build(name);
+      console.error(`Built ${name} in ${((performance.now() - started) / 1000).toFixed(0)} s`);
+    }
+    if (args.includes('--list')) console.log(cachedPath(name));
+  }
+}
+
+try {
+  main(process.argv.slice(2));
+} catch (error) {
+  if (!(error instanceof BuildError)) throw error;
+  console.error(`build-tools: ${error.message}`);
+  process.exitCode = 1;
 }
