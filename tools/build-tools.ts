@@ -66,14 +66,14 @@ function main(args: readonly string[]): void {
     if (!(TOOL_NAMES as string[]).includes(name)) fail(`no tool is called ${name}; there are ${TOOL_NAMES.join(', ')}`);
   }
   for (const name of (names.length > 0 ? names : TOOL_NAMES) as ToolName[]) {
-    if (process.env[toolVariable(name)]) continue;
-    if (!existsSync(cachedPath(name))) {
+    const given = process.env[toolVariable(name)];
+    if (!given && !existsSync(cachedPath(name))) {
       const started = performance.now();
       console.error(`Building ${name} ${toolVersion(name)} (once, kept in ${dirname(cachedPath(name))}) …`);
       build(name);
       console.error(`Built ${name} in ${((performance.now() - started) / 1000).toFixed(0)} s`);
     }
-    if (args.includes('--list')) console.log(cachedPath(name));
+    if (args.includes('--list')) console.log(given || cachedPath(name));
   }
 }
 
