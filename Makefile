@@ -98,7 +98,7 @@ knip: $(PACKAGES) ## files, exports and dependencies that nobody uses
 	@node_modules/.bin/knip
 
 portable: ## nothing in the repository names one machine or one package registry
-	@! git grep -nIE '(^|[^a-z.])[/](work|root|Users)/|regist[r]y[.]npmjs|prox[y][.]golang|su[m][.]golang'
+	@git grep -nIE '(^|[^a-z.])[/](work|root|Users)/|regist[r]y[.]npmjs|prox[y][.]golang|su[m][.]golang'; test $$? -eq 1
 
 generate: $(PACKAGES) ## write the files that are made from others
 	@set -e; for script in $(wildcard tools/generate/*.ts); do $(NODE) $$script; done
