@@ -23,6 +23,7 @@ export class Evaluator {
   /** Nanoseconds since the Unix epoch. */
   private readonly now: () => bigint;
   private instance: PolicyInstance | undefined;
+  private readonly regexes: BuiltinContext['regexes'] = new Map();
   private recycled = 0;
 
   constructor(setup: WorkerSetup, now: () => bigint) {
@@ -37,7 +38,7 @@ export class Evaluator {
     const outcomes: RuleOutcome[] = [];
     const failures: RuleFailure[] = [];
     const prints: { rule: number; message: string }[] = [];
-    const shared = { now: this.now(), memo: new Map() };
+    const shared = { now: this.now(), regexes: this.regexes };
     let ready = false;
     for (const rule of job.rules) {
       const { entrypoint, rule: name } = this.rule(rule);

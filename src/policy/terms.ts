@@ -203,8 +203,13 @@ const ESCAPES: Readonly<Record<string, string>> = {
   '\\': '\\\\',
 };
 
-/** What Go's strconv.IsPrint accepts: letters, marks, numbers, punctuation, symbols, and the ASCII space. */
+/** Letters, marks, numbers, punctuation, symbols, and the ASCII space. */
 const PRINTABLE = /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]$/u;
+
+/** Go's strconv.IsPrint of one character. */
+export function isPrintable(character: string): boolean {
+  return PRINTABLE.test(character);
+}
 
 /** Go's strconv.Quote; with `ascii`, strconv.QuoteToASCII. */
 export function quoteString(text: string, ascii = false): string {
@@ -213,7 +218,7 @@ export function quoteString(text: string, ascii = false): string {
     const code = character.codePointAt(0) ?? 0;
     const short = ESCAPES[character];
     if (short !== undefined) quoted += short;
-    else if (code < 0x80 ? code >= 0x20 && code !== 0x7f : !ascii && PRINTABLE.test(character)) quoted += character;
+    else if (isPrintable(character) && (code < 0x80 || !ascii)) quoted += character;
     else quoted += escapeCode(code);
   }
   return `${quoted}"`;

@@ -1,5 +1,5 @@
 // One value under one verb of Go's fmt package (go1.26, src/fmt/format.go and math/big/intconv.go).
-import { quoteString } from '../terms.ts';
+import { isPrintable, quoteString } from '../terms.ts';
 import { formatMagnitude } from './go-float.ts';
 
 /** The four kinds of argument that OPA's sprintf hands to Go. */
@@ -15,8 +15,9 @@ export interface Flags {
   sharp: boolean;
   space: boolean;
   zero: boolean;
-  /** `#` with the verb v. */
+  /** `#` and `+` with the verb v, which big.Int still sees as flags and the other types do not. */
   sharpV: boolean;
+  plusV: boolean;
   width: number | undefined;
   precision: number | undefined;
 }
@@ -29,6 +30,7 @@ export function noFlags(): Flags {
     space: false,
     zero: false,
     sharpV: false,
+    plusV: false,
     width: undefined,
     precision: undefined,
   };
@@ -36,9 +38,9 @@ export function noFlags(): Flags {
 
 /** Text of `arg` under `verb`. */
 export function formatArg(arg: FormatArg, verb: string, flags: Flags): string {
-  if (verb === 'T') return pad(arg.type, { ...flags, precision: undefined });
+  if (verb === 'T') return formatString({ type: 'string', value: arg.type }, 's', flags);
   // Every argument is a Go value that is not a pointer, except *big.Int, whose address nobody can want.
-  if (verb === 'p') return badVerb(arg, verb);
+  if (verb === 'p') return badVerb(arg, verb, flags);
   switch (arg.type) {
     case 'string':
       return formatString(arg, verb, flags);
@@ -51,8 +53,10 @@ export function formatArg(arg: FormatArg, verb: string, flags: Flags): string {
   }
 }
 
-function badVerb(arg: FormatArg, verb: string): string {
-  return `%!${verb}(${arg.type === '*big.Int' ? 'big.Int' : arg.type}=${formatArg(arg, 'v', noFlags())})`;
+/** The value in the complaint is printed under the flags of the bad directive, as Go does. */
+function badVerb(arg: FormatArg, verb: string, flags: Flags): string {
+  if (arg.type === '*big.Int') return `%!${verb}(big.Int=${arg.value})`;
+  return `%!${verb}(${arg.type}=${formatArg(arg, 'v', flags)})`;
 }
 
 function pad(text: string, flags: Flags, zero = flags.zero && !flags.minus): string {
@@ -74,7 +78,7 @@ function formatString(arg: FormatArg & { type: 'string' }, verb: string, flags: 
     case 'q':
       return quoted(cut, flags);
     default:
-      return badVerb(arg, verb);
+      return badVerb(arg, verb, flags);
   }
 }
 
@@ -135,11 +139,11 @@ function formatCharacter(arg: FormatArg & { type: 'int64' }, verb: string, flags
     case 'U': {
       const hex = BigInt.asUintN(64, arg.value).toString(16).toUpperCase();
       const code = `U+${hex.padStart(Math.max(4, flags.precision ?? 0), '0')}`;
-      const shown = flags.sharp && inRange && quoteString(character).length === character.length + 2;
+      const shown = flags.sharp && inRange && isPrintable(character);
       return pad(shown ? `${code} '${character}'` : code, flags, false);
     }
     default:
-      return badVerb(arg, verb);
+      return badVerb(arg, verb, flags);
   }
 }
 
@@ -152,9 +156,9 @@ function quoteCharacter(character: string, ascii: boolean): string {
 
 function formatBig(arg: FormatArg & { type: '*big.Int' }, verb: string, flags: Flags): string {
   const base = verb === 's' ? 10 : BASES[verb];
-  if (base === undefined) return badVerb(arg, verb);
+  if (base === undefined) return badVerb(arg, verb, flags);
   const negative = arg.value < 0n;
-  const sign = signOf(negative, flags);
+  const sign = signOf(negative, { ...flags, plus: flags.plus || flags.plusV });
   const prefixes: Readonly<Record<string, string>> = { b: '0b', o: '0', x: '0x', X: '0X' };
   const prefix = verb === 'O' ? '0o' : flags.sharp ? (prefixes[verb] ?? '') : '';
   const text = (negative ? -arg.value : arg.value).toString(base);
@@ -181,7 +185,7 @@ const FLOAT_VERBS: Readonly<Record<string, { verb: string; precision: number }>>
 
 function formatFloat(arg: FormatArg & { type: 'float64' }, verb: string, flags: Flags): string {
   const form = FLOAT_VERBS[verb];
-  if (form === undefined) return badVerb(arg, verb);
+  if (form === undefined) return badVerb(arg, verb, flags);
   const precision = flags.precision ?? form.precision;
   const magnitude = formatMagnitude(arg.value, form.verb, precision);
   const digits = flags.sharp && form.verb !== 'b' ? keepPoint(magnitude, form.verb, precision) : magnitude;

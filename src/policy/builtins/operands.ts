@@ -56,9 +56,3 @@ export function stringsOperand(args: readonly Value[], position: number): readon
     return member;
   });
 }
-
-/** The members of an array or set, all of them strings. */
-export function collectionOperand(args: readonly Value[], position: number): readonly string[] {
-  if (typeof args[position - 1] === 'string') throw mistyped(position, 'set or array', args[position - 1]);
-  return stringsOperand(args, position);
-}

@@ -1,9 +1,19 @@
 // The one table of built-ins that the host provides. What is in neither this table nor NATIVE_BUILTINS is refused when a
 // bundle is built.
+import { ENCODING } from './encoding.ts';
+import { NUMBERS } from './numbers.ts';
+import { OBJECTS } from './objects.ts';
 import { PRINT } from './print.ts';
+import { REGEX } from './regex.ts';
+import { SEMVER } from './semver.ts';
 import { SPRINTF } from './sprintf.ts';
+import { STRINGS } from './strings.ts';
+import { TIME } from './time.ts';
 import type { Builtin } from './types.ts';
+import { UNITS } from './units.ts';
+
+const FAMILIES = [ENCODING, NUMBERS, OBJECTS, PRINT, REGEX, SEMVER, SPRINTF, STRINGS, TIME, UNITS];
 
 export const HOST_BUILTINS: ReadonlyMap<string, Builtin> = new Map(
-  [PRINT, SPRINTF].flatMap((family) => Object.entries(family)),
+  FAMILIES.flatMap((family) => Object.entries(family)),
 );

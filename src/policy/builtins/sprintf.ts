@@ -87,6 +87,7 @@ class Formatter {
       if (verb === 'v') {
         flags.sharpV = flags.sharp;
         flags.sharp = false;
+        flags.plusV = flags.plus;
         flags.plus = false;
       }
       this.out += formatArg(arg, verb, flags);
@@ -167,11 +168,17 @@ class Formatter {
     else this.goodIndex = false;
   }
 
+  /** Digits. Go looks at the size before each further digit, and what is too large swallows the rest of the template. */
   private number(): number | undefined {
-    const digits = /^\d+/.exec(this.text.slice(this.at, this.at + 8))?.[0];
-    if (digits === undefined) return undefined;
-    this.at += digits.length;
-    return Number(digits) > TOO_LARGE ? undefined : Number(digits);
+    let value: number | undefined;
+    for (; /^\d$/.test(this.text[this.at] ?? ''); this.at++) {
+      if ((value ?? 0) > TOO_LARGE) {
+        this.at = this.text.length;
+        return undefined;
+      }
+      value = (value ?? 0) * 10 + Number(this.text[this.at]);
+    }
+    return value;
   }
 
   private fromArg(): number | undefined {

@@ -1,12 +1,13 @@
 // What a built-in of the host is: a function of Rego values, and what it may use beside them.
+import type { RE2JS } from 're2js';
 import type { Value } from '../terms.ts';
 
 /** Lives as long as one evaluation of one request, so that time stands still for all its policies. */
 export interface BuiltinContext {
   /** Nanoseconds since the Unix epoch: the time that the whole evaluation sees. */
   readonly now: bigint;
-  /** Results that must not change within the evaluation, by built-in and arguments. */
-  readonly memo: Map<string, Value>;
+  /** Compiled expressions; outlives the evaluation. */
+  readonly regexes: Map<string, RE2JS>;
   /** Takes one line of a policy's `print`. */
   print(line: string): void;
 }

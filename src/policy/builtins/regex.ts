@@ -1,0 +1,96 @@
+// The regular expressions that Wasm leaves to the host, on a linear-time engine with Go's syntax.
+import { RE2JS } from 're2js';
+import { integerOperand, stringOperand } from './operands.ts';
+import { type Builtin, type BuiltinContext, BuiltinError } from './types.ts';
+
+export const REGEX: Readonly<Record<string, Builtin>> = {
+  'regex.replace': (args, context) => {
+    const pattern = compile(stringOperand(args, 2), context);
+    return replace(stringOperand(args, 1), pattern, stringOperand(args, 3));
+  },
+  'regex.split': (args, context) => split(stringOperand(args, 2), compile(stringOperand(args, 1), context)),
+  'regex.find_n': (args, context) => {
+    const text = stringOperand(args, 2);
+    const limit = Number(integerOperand(args, 3));
+    const found = findAll(text, compile(stringOperand(args, 1), context), limit);
+    return found.map((match) => text.slice(match.start, match.end));
+  },
+};
+
+const MAX_COMPILED = 100;
+
+function compile(pattern: string, { regexes }: BuiltinContext): RE2JS {
+  const known = regexes.get(pattern);
+  if (known !== undefined) return known;
+  let compiled: RE2JS;
+  try {
+    compiled = RE2JS.compile(pattern);
+  } catch (error) {
+    throw new BuiltinError(`error parsing regexp: ${error instanceof Error ? error.message : pattern}`, {
+      cause: error,
+    });
+  }
+  // Policies have few patterns; those that build them from the input must not fill the memory.
+  if (regexes.size >= MAX_COMPILED) regexes.clear();
+  regexes.set(pattern, compiled);
+  return compiled;
+}
+
+interface Match {
+  readonly start: number;
+  readonly end: number;
+  /** Text of a group by number or name; empty when it took no part. */
+  readonly group: (name: string) => string;
+}
+
+/** Go's FindAll: left to right, and no empty match right behind the match before. Negative limit: all. */
+function findAll(text: string, pattern: RE2JS, limit: number): Match[] {
+  const matches: Match[] = [];
+  const matcher = pattern.matcher(text);
+  const names = pattern.namedGroups();
+  let previousEnd = -1;
+  while ((limit < 0 || matches.length < limit) && matcher.find()) {
+    const start = matcher.start();
+    const end = matcher.end();
+    if (start === end && start === previousEnd) continue;
+    previousEnd = end;
+    const groups = Array.from({ length: matcher.groupCount() + 1 }, (_, i) => matcher.group(i) ?? '');
+    matches.push({
+      start,
+      end,
+      group: (name) => groups[/^\d+$/.test(name) ? Number(name) : (names[name] ?? -1)] ?? '',
+    });
+  }
+  return matches;
+}
+
+function replace(text: string, pattern: RE2JS, template: string): string {
+  let out = '';
+  let last = 0;
+  for (const match of findAll(text, pattern, -1)) {
+    out += text.slice(last, match.start) + expand(template, match);
+    last = match.end;
+  }
+  return out + text.slice(last);
+}
+
+/** Go's Regexp.Expand: $name takes every word character that follows; ${name}; $$ is a dollar; anything else stays. */
+function expand(template: string, match: Match): string {
+  return template.replace(/\$(?:\$|\{(\w+)\}|([\p{L}\p{Nd}_]+))/gu, (found, braced?: string, bare?: string) =>
+    found === '$$' ? '$' : match.group(braced ?? bare ?? ''),
+  );
+}
+
+function split(text: string, pattern: RE2JS): string[] {
+  if (text === '' && pattern.pattern() !== '') return [''];
+  const parts: string[] = [];
+  let begin = 0;
+  let end = 0;
+  for (const match of findAll(text, pattern, -1)) {
+    end = match.start;
+    if (match.end !== 0) parts.push(text.slice(begin, end));
+    begin = match.end;
+  }
+  if (end !== text.length) parts.push(text.slice(begin));
+  return parts;
+}
