@@ -1,0 +1,148 @@
+// Questions to the index, answered off the main thread by a few threads; one that takes too long is terminated with its question.
+import { Worker } from 'node:worker_threads';
+import type { Query } from '../index/query.ts';
+import type { Page } from '../index/search.ts';
+import type { IndexView } from '../index/view.ts';
+import { messageOf, SealgateError } from '../lib/errors.ts';
+import type { Answer, Asked, EntryAnswer, QueryThreadData, Question } from './query-protocol.ts';
+
+export interface QueriesOptions {
+  readonly ledgerDir: string;
+  readonly vkey: string;
+  readonly view: Pick<IndexView, 'file' | 'generation' | 'position' | 'rebuild'>;
+  /** Threads that answer at the same time. */
+  readonly threads?: number;
+  /** A question is cut off after this. A search gives what it has found after half of it. */
+  readonly timeLimitMs?: number;
+  /** Questions that may wait. */
+  readonly maxWaiting?: number;
+}
+
+export interface Queries {
+  /** Throws QUERY_TIMEOUT, QUERY_UNAVAILABLE. */
+  search(query: Query): Promise<Page>;
+  /** null when the ledger has no such entry; without a shard, of the newest. */
+  entry(shard: number | undefined, seq: number): Promise<EntryAnswer | null>;
+  close(): Promise<void>;
+}
+
+/** Threads start with the first question. */
+export function createQueries(options: QueriesOptions): Queries {
+  return new Pool(options);
+}
+
+interface Waiting {
+  readonly question: Question;
+  readonly resolve: (answer: Answer) => void;
+  readonly reject: (error: SealgateError) => void;
+}
+
+interface Thread {
+  readonly worker: Worker;
+  current: Waiting | undefined;
+  timer: NodeJS.Timeout | undefined;
+}
+
+class Pool implements Queries {
+  readonly #options: Required<QueriesOptions>;
+  readonly #threads = new Set<Thread>();
+  readonly #waiting: Waiting[] = [];
+  #closed = false;
+
+  constructor(options: QueriesOptions) {
+    this.#options = { threads: 2, timeLimitMs: 5000, maxWaiting: 64, ...options };
+  }
+
+  async search(query: Query): Promise<Page> {
+    const answer = await this.#ask({ type: 'search', query, softLimitMs: this.#options.timeLimitMs / 2 });
+    if (answer.type !== 'page') throw unexpected(answer);
+    return answer.page;
+  }
+
+  async entry(shard: number | undefined, seq: number): Promise<EntryAnswer | null> {
+    const answer = await this.#ask({ type: 'entry', shard, seq });
+    if (answer.type !== 'entry') throw unexpected(answer);
+    return answer.entry;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    const closed = new SealgateError('QUERY_UNAVAILABLE', 'Sealgate is stopping');
+    for (const waiting of this.#waiting.splice(0)) waiting.reject(closed);
+    await Promise.all([...this.#threads].map((thread) => this.#end(thread, closed)));
+  }
+
+  #ask(question: Question): Promise<Answer> {
+    if (this.#closed) return Promise.reject(new SealgateError('QUERY_UNAVAILABLE', 'Sealgate is stopping'));
+    if (this.#waiting.length >= this.#options.maxWaiting) {
+      return Promise.reject(
+        new SealgateError('QUERY_UNAVAILABLE', 'too many queries are waiting; try again in a moment'),
+      );
+    }
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ question, resolve, reject });
+      this.#dispatch();
+    });
+  }
+
+  #dispatch(): void {
+    while (this.#waiting.length > 0) {
+      const thread = this.#idle();
+      if (thread === undefined) return;
+      const waiting = this.#waiting.shift();
+      if (waiting === undefined) return;
+      thread.current = waiting;
+      const { timeLimitMs, view } = this.#options;
+      thread.timer = setTimeout(() => {
+        const message = `the query took longer than ${timeLimitMs / 1000} s and was cut off; narrow it, for example by time`;
+        void this.#end(thread, new SealgateError('QUERY_TIMEOUT', message)).then(() => this.#dispatch());
+      }, timeLimitMs);
+      const asked: Asked = { question: waiting.question, generation: view.generation() };
+      thread.worker.postMessage(asked);
+    }
+  }
+
+  #idle(): Thread | undefined {
+    for (const thread of this.#threads) if (thread.current === undefined) return thread;
+    if (this.#threads.size >= this.#options.threads) return undefined;
+    const { ledgerDir, vkey, view } = this.#options;
+    const workerData: QueryThreadData = { ledgerDir, vkey, indexFile: view.file };
+    const worker = new Worker(new URL('./query-thread.ts', import.meta.url), { workerData, name: 'query' });
+    const thread: Thread = { worker, current: undefined, timer: undefined };
+    this.#threads.add(thread);
+    worker.on('message', (answer: Answer) => this.#hear(thread, answer));
+    worker.on('error', (error) => {
+      const message = `the query failed: ${messageOf(error)}`;
+      void this.#end(thread, new SealgateError('QUERY_UNAVAILABLE', message)).then(() => this.#dispatch());
+    });
+    return thread;
+  }
+
+  #hear(thread: Thread, answer: Answer): void {
+    const waiting = this.#release(thread);
+    if (answer.type === 'error') {
+      // While the index has never been built there is nothing to read yet, which is no damage.
+      const { view } = this.#options;
+      if (answer.damaged && view.position() !== undefined) view.rebuild(answer.message);
+      waiting?.reject(new SealgateError(answer.code, answer.message));
+    } else waiting?.resolve(answer);
+    this.#dispatch();
+  }
+
+  #release(thread: Thread): Waiting | undefined {
+    clearTimeout(thread.timer);
+    const waiting = thread.current;
+    thread.current = undefined;
+    return waiting;
+  }
+
+  async #end(thread: Thread, error: SealgateError): Promise<void> {
+    this.#threads.delete(thread);
+    this.#release(thread)?.reject(error);
+    await thread.worker.terminate();
+  }
+}
+
+function unexpected(answer: Answer): Error {
+  return new Error(`a query thread answered with ${answer.type}`);
+}

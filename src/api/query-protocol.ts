@@ -1,0 +1,33 @@
+// What the main thread and a query thread say to each other: one question at a time, one answer each.
+import type { Query } from '../index/query.ts';
+import type { FoundEntry, Page } from '../index/search.ts';
+import type { ErrorCode } from '../lib/errors.ts';
+import type { EntryDetail } from './detail.ts';
+
+export interface QueryThreadData {
+  readonly ledgerDir: string;
+  readonly indexFile: string;
+  /** What checkpoints are checked with. */
+  readonly vkey: string;
+}
+
+export type Question =
+  | { readonly type: 'search'; readonly query: Query; readonly softLimitMs: number }
+  | { readonly type: 'entry'; readonly shard: number | undefined; readonly seq: number };
+
+/** The entry, and how a list would show it (null while the index does not hold it). */
+export interface EntryAnswer {
+  readonly detail: EntryDetail;
+  readonly found: FoundEntry | null;
+}
+
+export interface Asked {
+  readonly question: Question;
+  /** Of the index file: when it has changed, the file was replaced. */
+  readonly generation: number;
+}
+
+export type Answer =
+  | { readonly type: 'page'; readonly page: Page }
+  | { readonly type: 'entry'; readonly entry: EntryAnswer | null }
+  | { readonly type: 'error'; readonly code: ErrorCode; readonly message: string; readonly damaged: boolean };

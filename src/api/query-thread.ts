@@ -1,0 +1,61 @@
+// A query thread: answers questions with read-only connections of its own, and may be terminated while it does.
+import { parentPort, workerData } from 'node:worker_threads';
+import type Database from 'better-sqlite3';
+import { openIndexForReading } from '../index/schema.ts';
+import { findEntry, search } from '../index/search.ts';
+import { LedgerReader } from '../ledger/reader.ts';
+import { messageOf, SealgateError } from '../lib/errors.ts';
+import { createVerifier } from '../tlog/verifier.ts';
+import { entryDetail } from './detail.ts';
+import type { Answer, Asked, QueryThreadData, Question } from './query-protocol.ts';
+
+if (parentPort === null) throw new Error('runs as a worker thread');
+const port = parentPort;
+const { ledgerDir, indexFile, vkey } = workerData as QueryThreadData;
+const verifier = createVerifier(vkey);
+const reader = LedgerReader.open(ledgerDir);
+let index: { db: Database.Database; generation: number } | undefined;
+
+function openIndex(generation: number): Database.Database {
+  if (index?.generation === generation) return index.db;
+  index?.db.close();
+  index = undefined;
+  const db = openIndexForReading(indexFile);
+  index = { db, generation };
+  return db;
+}
+
+function answer(question: Question, generation: number): Answer {
+  if (question.type === 'search') {
+    const end = performance.now() + question.softLimitMs;
+    const page = search(openIndex(generation), question.query, { expired: () => performance.now() >= end });
+    return { type: 'page', page };
+  }
+  const shard = question.shard ?? reader.shards().at(-1)?.number ?? 0;
+  const detail = entryDetail(reader, shard, question.seq, verifier);
+  if (detail === undefined) return { type: 'entry', entry: null };
+  return { type: 'entry', entry: { detail, found: findEntry(openIndex(generation), detail) ?? null } };
+}
+
+function refusal(error: unknown): Answer {
+  if (error instanceof SealgateError)
+    return { type: 'error', code: error.code, message: error.message, damaged: false };
+  index?.db.close();
+  index = undefined;
+  return {
+    type: 'error',
+    code: 'QUERY_UNAVAILABLE',
+    message: `the index cannot be read: ${messageOf(error)}`,
+    damaged: true,
+  };
+}
+
+port.on('message', ({ question, generation }: Asked) => {
+  let reply: Answer;
+  try {
+    reply = answer(question, generation);
+  } catch (error) {
+    reply = refusal(error);
+  }
+  port.postMessage(reply);
+});

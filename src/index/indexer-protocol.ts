@@ -1,0 +1,28 @@
+// What the index thread and the main thread say to each other.
+import type { IndexPosition } from './writer.ts';
+
+export interface IndexerData {
+  readonly ledgerDir: string;
+  readonly file: string;
+}
+
+export type ToIndexer =
+  | { readonly type: 'advance' }
+  | { readonly type: 'rebuild'; readonly reason: string }
+  | { readonly type: 'close' };
+
+export type FromIndexer =
+  /** Up to where the index is. `idle`: it has reached the ledger's end as it was when it was last told to advance. */
+  | {
+      readonly type: 'position';
+      readonly position: IndexPosition | undefined;
+      readonly generation: number;
+      readonly idle: boolean;
+    }
+  | {
+      readonly type: 'log';
+      readonly level: 'info' | 'warn' | 'error';
+      readonly fields: object;
+      readonly message: string;
+    }
+  | { readonly type: 'closed' };

@@ -1,0 +1,164 @@
+// The main thread's handle on the index: starts the thread that keeps it, tells it of new entries, knows how far it is.
+import { Worker } from 'node:worker_threads';
+import { messageOf } from '../lib/errors.ts';
+import type { FromIndexer, IndexerData, ToIndexer } from './indexer-protocol.ts';
+import type { IndexLog } from './log.ts';
+import type { IndexPosition } from './writer.ts';
+
+export interface ViewOptions {
+  /** The ledger's folder. */
+  readonly ledgerDir: string;
+  /** `<dataDir>/index/index.sqlite`; its folder is created. */
+  readonly file: string;
+  readonly log: IndexLog;
+}
+
+export interface IndexView {
+  readonly file: string;
+  /** Tells the index that the ledger has grown to this. Cheap: may be called at every commit. */
+  notify(head: IndexPosition): void;
+  /** Up to where the index is; undefined before its first entry. */
+  position(): IndexPosition | undefined;
+  /** Raised whenever the file was replaced by another. */
+  generation(): number;
+  /** Resolves to whether the index holds the ledger up to `head`, at the latest after `ms`. */
+  reached(head: IndexPosition, ms: number): Promise<boolean>;
+  /** Calls back whenever the index has advanced, until the returned function is called. */
+  onAdvance(listener: () => void): () => void;
+  /** Asks for a new index because the file cannot be read; asked again within ten seconds, it does nothing. */
+  rebuild(reason: string): void;
+  close(): Promise<void>;
+}
+
+/** Before a thread that died is started again, in milliseconds. */
+const RESTART_MS = 1000;
+
+/** Between two rebuilds that were asked for, in milliseconds. */
+const REBUILD_MS = 10_000;
+
+/** Starts the index thread. It opens the ledger read-only; what it finds wrong is logged, and tried again. */
+export function openView(options: ViewOptions): IndexView {
+  return new View(options);
+}
+
+class View implements IndexView {
+  readonly file: string;
+  readonly #options: ViewOptions;
+  readonly #listeners = new Set<() => void>();
+  #worker: Worker | undefined;
+  #position: IndexPosition | undefined;
+  #head: IndexPosition | undefined;
+  /** What the running thread says, and what threads before it said. */
+  #generation = { now: 0, before: 0 };
+  /** The thread was told to advance and has not said that it is idle since. */
+  #busy = true;
+  #closed: (() => void) | undefined;
+  #closing: Promise<void> | undefined;
+  #rebuilt = Number.NEGATIVE_INFINITY;
+  #restart: NodeJS.Timeout | undefined;
+
+  constructor(options: ViewOptions) {
+    this.file = options.file;
+    this.#options = options;
+    this.#start();
+  }
+
+  notify(head: IndexPosition): void {
+    this.#head = head;
+    if (!this.#busy) this.#advance();
+  }
+
+  position(): IndexPosition | undefined {
+    return this.#position;
+  }
+
+  generation(): number {
+    return this.#generation.now + this.#generation.before;
+  }
+
+  reached(head: IndexPosition, ms: number): Promise<boolean> {
+    if (holds(this.#position, head)) return Promise.resolve(true);
+    this.notify(later(this.#head, head));
+    return new Promise((resolve) => {
+      const done = (reached: boolean): void => {
+        clearTimeout(timer);
+        stop();
+        resolve(reached);
+      };
+      const timer = setTimeout(() => done(false), ms);
+      const stop = this.onAdvance(() => {
+        if (holds(this.#position, head)) done(true);
+      });
+    });
+  }
+
+  onAdvance(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  rebuild(reason: string): void {
+    const now = performance.now();
+    if (now - this.#rebuilt < REBUILD_MS) return;
+    this.#rebuilt = now;
+    this.#busy = true;
+    this.#post({ type: 'rebuild', reason });
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= new Promise((resolve) => {
+      clearTimeout(this.#restart);
+      this.#closed = resolve;
+      if (this.#worker === undefined) resolve();
+      else this.#post({ type: 'close' });
+    });
+    return this.#closing;
+  }
+
+  #start(): void {
+    const workerData: IndexerData = { ledgerDir: this.#options.ledgerDir, file: this.file };
+    const worker = new Worker(new URL('./indexer.ts', import.meta.url), { workerData, name: 'index' });
+    this.#worker = worker;
+    this.#busy = true;
+    worker.on('message', (message: FromIndexer) => this.#hear(message));
+    worker.on('error', (error) =>
+      this.#options.log.error({ error: messageOf(error) }, 'the index thread failed; it is started again'),
+    );
+    worker.once('exit', () => {
+      this.#worker = undefined;
+      this.#generation = { now: 0, before: this.generation() + 1 };
+      if (this.#closing === undefined) this.#restart = setTimeout(() => this.#start(), RESTART_MS);
+      else this.#closed?.();
+    });
+  }
+
+  #hear(message: FromIndexer): void {
+    if (message.type === 'log') this.#options.log[message.level](message.fields, message.message);
+    if (message.type !== 'position') return;
+    this.#position = message.position;
+    this.#generation.now = message.generation;
+    for (const listener of [...this.#listeners]) listener();
+    if (!message.idle) return;
+    this.#busy = false;
+    if (this.#head !== undefined && !holds(this.#position, this.#head)) this.#advance();
+  }
+
+  #advance(): void {
+    this.#busy = true;
+    this.#post({ type: 'advance' });
+  }
+
+  #post(message: ToIndexer): void {
+    this.#worker?.postMessage(message);
+  }
+}
+
+/** Whether an index at `position` holds everything up to `head`. */
+function holds(position: IndexPosition | undefined, head: IndexPosition): boolean {
+  if (position === undefined) return head.size === 0 && head.shard === 0;
+  return position.shard > head.shard || (position.shard === head.shard && position.size >= head.size);
+}
+
+function later(a: IndexPosition | undefined, b: IndexPosition): IndexPosition {
+  return a !== undefined && holds(a, b) ? a : b;
+}

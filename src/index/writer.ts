@@ -1,0 +1,203 @@
+// Writes the index: one row an entry, its links, and at the end of each block what lets a query skip it.
+import type Database from 'better-sqlite3';
+import { parseMicros } from '../lib/clock.ts';
+import { Block } from './block.ts';
+import { Facets, Terms } from './dictionary.ts';
+import { type Facts, factsOf } from './facts.ts';
+import { checkClaim, type Decided, type Decisions, type Link } from './links.ts';
+import { LINK_STATES, TIME_ZERO } from './schema.ts';
+import type { LedgerSource, SourceEntry } from './source.ts';
+
+/** Up to where the index holds the ledger: the next entry to come. */
+export interface IndexPosition {
+  readonly shard: number;
+  /** Entries of that shard that are in the index. */
+  readonly size: number;
+}
+
+interface ShardRow {
+  number: number;
+  base: number;
+  origin: string;
+  indexed: number;
+  last_hash: string;
+}
+
+/** Decisions whose hash is remembered: an event follows its decision within seconds, so that the ledger is rarely asked. */
+const RECENT_DECISIONS = 32_768;
+
+/** Events can name a decision for each object of a deletecollection; so many of one event are kept. */
+const MAX_LINKS = 256;
+
+/** Owned by one thread. Between begin() and commit() nobody else sees what was added. */
+export class IndexWriter implements Decisions {
+  readonly #db: Database.Database;
+  readonly #source: LedgerSource;
+  readonly #terms: Terms;
+  readonly #facets: Facets;
+  readonly #addEntry: Database.Statement;
+  readonly #addLink: Database.Statement;
+  readonly #putShard: Database.Statement;
+  readonly #shards = new Map<number, ShardRow>();
+  readonly #origins = new Map<string, ShardRow>();
+  readonly #recent = new Map<number, Decided>();
+  readonly #block: Block;
+  readonly #micros = microsReader();
+  #current: ShardRow | undefined;
+
+  constructor(db: Database.Database, source: LedgerSource) {
+    this.#db = db;
+    this.#source = source;
+    this.#terms = new Terms(db);
+    this.#facets = new Facets(db);
+    this.#addEntry = db.prepare(
+      'INSERT INTO entry (pos, time, facet, user, impersonator, namespace, name, id) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+    );
+    this.#addLink = db.prepare('INSERT INTO link (event, n, state, decision, claim) VALUES (?, ?, ?, ?, ?)');
+    this.#putShard = db.prepare('INSERT OR REPLACE INTO shard VALUES (?, ?, ?, ?, ?)');
+    this.#block = new Block(db);
+    this.#load();
+  }
+
+  /** undefined before the first entry. */
+  position(): IndexPosition | undefined {
+    const current = this.#current;
+    return current && { shard: current.number, size: current.indexed };
+  }
+
+  /** Leaf hash of the last entry, hex. */
+  lastHash(): string | undefined {
+    return this.#current?.last_hash;
+  }
+
+  /** Origins of the indexed shards by number. */
+  origins(): ReadonlyMap<number, string> {
+    return new Map([...this.#shards.values()].map((shard) => [shard.number, shard.origin]));
+  }
+
+  begin(): void {
+    this.#db.exec('BEGIN IMMEDIATE');
+  }
+
+  commit(): void {
+    this.#saveShard();
+    this.#db.exec('COMMIT');
+  }
+
+  /** Gives up what was added since begin(). */
+  rollback(): void {
+    if (this.#db.inTransaction) this.#db.exec('ROLLBACK');
+    this.#terms.forget();
+    this.#facets.forget();
+    this.#load();
+  }
+
+  /** Begins the shard that follows the current one. Call within a transaction. */
+  openShard(number: number, origin: string): void {
+    this.#saveShard();
+    const last = this.#current;
+    this.#know({ number, origin, base: last === undefined ? 0 : last.base + last.indexed, indexed: 0, last_hash: '' });
+  }
+
+  /** Adds the entry that follows the last one of the current shard. */
+  add(entry: SourceEntry): void {
+    const shard = this.#current;
+    if (shard === undefined || entry.shard !== shard.number || entry.seq !== shard.indexed) {
+      throw new Error(`entry ${entry.shard}/${entry.seq} does not follow what the index holds`);
+    }
+    const pos = shard.base + entry.seq;
+    const facts = factsOf(entry.leaf, entry.body);
+    const time = this.#micros(entry.leaf.time) - TIME_ZERO;
+    const facet = this.#facets.id(facts);
+    const user = this.#terms.id(facts.user);
+    const impersonator = this.#terms.id(facts.impersonator);
+    const namespace = this.#terms.id(facts.namespace);
+    const row = this.#block.add({ pos, time, facet, user, impersonator, namespace }, facts);
+    this.#addEntry.run(pos, time, facet, user, impersonator, namespace, row.name, row.id);
+    if (facts.kind === 'decision') this.#remember(pos, { leafHash: entry.leafHash, uid: facts.uid });
+    this.#addLinks(pos, facts);
+    shard.indexed++;
+    shard.last_hash = entry.leafHash;
+    this.#block.close(pos);
+  }
+
+  locate(origin: string, seq: number): number | undefined {
+    const shard = this.#origins.get(origin);
+    if (shard === undefined) return undefined;
+    return seq < shard.indexed ? shard.base + seq : Number.MAX_SAFE_INTEGER;
+  }
+
+  decided(pos: number): Decided | undefined {
+    const recent = this.#recent.get(pos);
+    if (recent !== undefined) return recent;
+    for (const shard of this.#shards.values()) {
+      if (pos < shard.base || pos >= shard.base + shard.indexed) continue;
+      const entry = this.#source.get(shard.number, pos - shard.base);
+      if (entry === undefined) return undefined;
+      return { leafHash: entry.leafHash, uid: entry.leaf.kind === 'decision' ? (entry.leaf.uid ?? '') : '' };
+    }
+    return undefined;
+  }
+
+  #addLinks(pos: number, facts: Facts): void {
+    if (facts.claims.length === 0 && facts.about === undefined) return;
+    const links = facts.claims.slice(0, MAX_LINKS).map((claim) => checkClaim(claim, pos, this));
+    if (facts.about !== undefined) links.push(this.#undelivered(facts.about, pos, facts.uid));
+    links.forEach((link, n) => {
+      this.#addLink.run(pos, n, LINK_STATES.indexOf(link.state), link.decision, link.claim);
+    });
+  }
+
+  #undelivered(about: { shard: number; seq: number }, pos: number, uid: string): Link {
+    const shard = this.#shards.get(about.shard);
+    const decision = shard === undefined ? pos : shard.base + about.seq;
+    if (shard === undefined || about.seq >= shard.indexed || decision >= pos) {
+      return { state: 'missing', decision: null, claim: null };
+    }
+    return { state: this.decided(decision)?.uid === uid ? 'verified' : 'mismatch', decision, claim: null };
+  }
+
+  #remember(pos: number, decided: Decided): void {
+    if (this.#recent.size >= RECENT_DECISIONS) {
+      const [oldest] = this.#recent.keys();
+      if (oldest !== undefined) this.#recent.delete(oldest);
+    }
+    this.#recent.set(pos, decided);
+  }
+
+  #load(): void {
+    this.#shards.clear();
+    this.#origins.clear();
+    this.#recent.clear();
+    this.#current = undefined;
+    for (const row of this.#db.prepare('SELECT * FROM shard ORDER BY number').all() as ShardRow[]) this.#know(row);
+    const current = this.#current as ShardRow | undefined;
+    this.#block.load(current === undefined ? 0 : current.base + current.indexed);
+  }
+
+  #saveShard(): void {
+    const shard = this.#current;
+    if (shard !== undefined) this.#putShard.run(shard.number, shard.base, shard.origin, shard.indexed, shard.last_hash);
+  }
+
+  #know(shard: ShardRow): void {
+    this.#shards.set(shard.number, shard);
+    this.#origins.set(shard.origin, shard);
+    this.#current = shard;
+  }
+}
+
+/** Reads leaf times, which hardly ever differ in their second from the one before. */
+function microsReader(): (time: string) => number {
+  let second = '';
+  let micros = 0;
+  return (time) => {
+    const rest = Number(time.slice(20, 26));
+    if (time.length !== 27 || Number.isNaN(rest)) return parseMicros(time) ?? TIME_ZERO;
+    if (!time.startsWith(second) || second === '') {
+      second = time.slice(0, 20);
+      micros = parseMicros(`${time.slice(0, 19)}Z`) ?? TIME_ZERO;
+    }
+    return micros + rest;
+  };
+}
