@@ -46,7 +46,7 @@ export function parseTilePath(path: string): Tile | EntryBundle {
   const [, folder, digits, partial] = match;
   const index = Number(digits?.replaceAll(/[x/]/g, ''));
   const width = partial === undefined ? TILE_WIDTH : parseDecimal(partial);
-  if (width === undefined || width < 1 || (partial !== undefined && width >= TILE_WIDTH)) throw malformed(path);
+  if (width === undefined || width < 1 || width > TILE_WIDTH) throw malformed(path);
   if (!Number.isSafeInteger(index)) throw malformed(path);
   let tile: Tile | EntryBundle = { kind: 'entries', index, width };
   if (folder !== 'entries') {
@@ -54,7 +54,7 @@ export function parseTilePath(path: string): Tile | EntryBundle {
     if (level === undefined || level > MAX_TILE_LEVEL) throw malformed(path);
     tile = { kind: 'tile', level, index, width };
   }
-  // Needless leading groups (x000/001) would be a second name for the same tile.
+  // Needless leading groups (x000/001) and .p/256 would be second names for the same tile.
   if (tilePath(tile) !== path) throw malformed(path);
   return tile;
 }

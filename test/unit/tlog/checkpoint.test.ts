@@ -142,6 +142,19 @@ describe('cosignature/v1', () => {
     expect(createVerifier(formatVkey(witness)).id).toBe(witness.id);
   });
 
+  it('counts once for each witness, with the first of its times', () => {
+    const text = formatCheckpoint(checkpoint);
+    const lines = [20, 10].map((time) => cosign(text, 'witness.example', witnessKey, time));
+    const note = signNote(text, [log], lines);
+    const opened = openCheckpoint(note, { verifiers: [logVerifier], witnesses: [witnessVerifier] });
+    expect(opened.cosignatures.map((one) => one.time)).toEqual([20]);
+  });
+
+  it('has a time only when it has the length of one', () => {
+    for (const length of [0, 8, 64, 71, 73]) expect(cosignatureTime(Buffer.alloc(length))).toBeUndefined();
+    expect(cosignatureTime(Buffer.alloc(72))).toBe(0);
+  });
+
   it('is ignored when the witness is not known', () => {
     expect(openCheckpoint(cosigned(1), { verifiers: [logVerifier] }).cosignatures).toEqual([]);
   });

@@ -85,6 +85,7 @@ describe('CompactRange', () => {
         deepest = [level, index];
       });
       expect(range.size).toBe(size + 1);
+      expect(range.hashes()).toHaveLength(subtreesOf(0, size + 1).length);
       expect(range.root().equals(rangeRoot(0, size + 1, node))).toBe(true);
       if (size === 2 ** 32 - 1) expect(deepest).toEqual([32, 0]);
     }
