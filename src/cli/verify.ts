@@ -1,0 +1,213 @@
+// `sealgate verify`: the auditor's command. Prints what was checked, what was found and what could not be checked.
+import fs from 'node:fs';
+import path from 'node:path';
+import type { Command } from 'commander';
+import { findLedger, type VerifyProgress, verifyLedger } from '../ledger/verify.ts';
+import {
+  entriesText,
+  type Finding,
+  MAX_FINDINGS,
+  type ShardReport,
+  type VerifyReport,
+} from '../ledger/verify-report.ts';
+import { messageOf, SealgateError } from '../lib/errors.ts';
+import { escapeTerminal } from './terminal.ts';
+
+/** Commander's exit code for usage errors is 1; ours is 2. */
+const USAGE = 2;
+const COULD_NOT_RUN = 1;
+const WRONG_KEY = 12;
+const PROGRESS_INTERVAL_MS = 200;
+
+interface Flags {
+  readonly key: readonly string[];
+  readonly checkpoint: readonly string[];
+  readonly shard?: number;
+  readonly from?: number;
+  readonly to?: number;
+  readonly json?: boolean;
+}
+
+export function register(program: Command): void {
+  const list = (value: string, before: readonly string[]): string[] => [...before, value];
+  const count =
+    (name: string) =>
+    (value: string): number => {
+      if (!/^(0|[1-9]\d{0,14})$/.test(value))
+        program.error(`error: ${name} is a number from 0, not ${escapeTerminal(value)}`, { exitCode: USAGE });
+      return Number(value);
+    };
+  program
+    .command('verify')
+    .summary('verify a ledger offline')
+    .description(
+      'Verifies a ledger with its files and its verifying key: a ledger folder, a data folder, or one shard file; live or a copy.\n' +
+        'Exit codes: 0 whole, 1 could not run, 2 usage, 10 tampered, 11 incomplete, 12 wrong key.',
+    )
+    .argument('<path>', 'ledger folder, data folder, or shard file')
+    .option('--key <vkey|file>', 'verifying key of the log, as text or in a file (repeatable)', list, [])
+    .option('--checkpoint <file>', 'a checkpoint kept outside the ledger (repeatable)', list, [])
+    .option('--shard <n>', 'only this shard', count('--shard'))
+    .option('--from <seq>', 'check bodies from this entry on', count('--from'))
+    .option('--to <seq>', 'check bodies up to this entry', count('--to'))
+    .option('--json', 'print the report as JSON')
+    .action((given: string, flags: Flags) => {
+      process.exitCode = run(given, flags);
+    });
+}
+
+/** Verifies and prints; the exit code. */
+function run(given: string, flags: Flags): number {
+  if (flags.from !== undefined && flags.to !== undefined && flags.from > flags.to) {
+    process.stderr.write('error: --from is after --to\n');
+    return USAGE;
+  }
+  const progress = process.stderr.isTTY ? progressLine() : undefined;
+  try {
+    const { keys, unchecked } = readKeys(given, flags.key);
+    const report = verifyLedger(given, {
+      keys,
+      unchecked,
+      checkpoints: flags.checkpoint.map((file) => readText(file, 'CHECKPOINT_INVALID')),
+      ...(flags.shard === undefined ? {} : { shard: flags.shard }),
+      ...(flags.from === undefined ? {} : { from: flags.from }),
+      ...(flags.to === undefined ? {} : { to: flags.to }),
+      ...(progress === undefined ? {} : { onProgress: progress.show }),
+    });
+    progress?.clear();
+    process.stdout.write(flags.json === true ? `${JSON.stringify(report, null, 2)}\n` : formatReport(report));
+    return report.exitCode;
+  } catch (thrown) {
+    progress?.clear();
+    const code = thrown instanceof SealgateError ? thrown.code : 'INTERNAL';
+    if (flags.json === true)
+      process.stdout.write(`${JSON.stringify({ report: 1, error: { code, message: messageOf(thrown) } }, null, 2)}\n`);
+    process.stderr.write(`sealgate verify: ${code}: ${escapeTerminal(messageOf(thrown))}\n`);
+    return code === 'LEDGER_WRONG_KEY' ? WRONG_KEY : COULD_NOT_RUN;
+  }
+}
+
+/** The keys to verify with: those given, else the one beside the ledger, with the warning that belongs to it. */
+function readKeys(given: string, wanted: readonly string[]): { keys: string[]; unchecked: string[] } {
+  if (wanted.length > 0) return { keys: wanted.flatMap(readKey), unchecked: [] };
+  const beside = path.join(path.dirname(path.resolve(findLedger(given).folder)), 'keys', 'ledger.vkey');
+  if (!fs.existsSync(beside)) {
+    throw new SealgateError('KEY_INVALID', `give the verifying key with --key: there is none at ${beside} either`);
+  }
+  return {
+    keys: readKey(beside),
+    unchecked: [
+      `the verifying key itself: it was found beside the ledger (${beside}). Whoever could write there could have put both; give the key you trust with --key`,
+    ],
+  };
+}
+
+/** Vkeys from an argument, which is one or names a file with one a line. */
+function readKey(argument: string): string[] {
+  const isText = /^[^\s+]+\+[0-9a-fA-F]{8}\+/.test(argument) || /^(PRIVATE\+KEY\+|-----BEGIN )/.test(argument);
+  const text = isText ? argument : readText(argument, 'KEY_INVALID');
+  if (/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(text)) {
+    throw new SealgateError(
+      'KEY_INVALID',
+      `${isText ? 'the text given with --key' : argument} is a private key: verifying takes the public one (ledger.vkey), and nobody but the writer should have the other`,
+    );
+  }
+  const lines = text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !line.startsWith('#'));
+  if (lines.length === 0) throw new SealgateError('KEY_INVALID', `${argument} holds no key`);
+  return lines;
+}
+
+const MAX_TEXT_BYTES = 1024 * 1024;
+
+function readText(file: string, code: 'KEY_INVALID' | 'CHECKPOINT_INVALID'): string {
+  try {
+    if (fs.statSync(file).size <= MAX_TEXT_BYTES) return fs.readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw unreadable(file, code, cause);
+  }
+  throw new SealgateError(code, `${file} is larger than a key or a checkpoint can be`);
+}
+
+function unreadable(file: string, code: 'KEY_INVALID' | 'CHECKPOINT_INVALID', cause: unknown): SealgateError {
+  return new SealgateError(code, `${file} cannot be read: ${messageOf(cause)}`, { cause });
+}
+
+/** One line on standard error that says how far it is. */
+function progressLine(): { show(progress: VerifyProgress): void; clear(): void } {
+  let shown = 0;
+  return {
+    show({ shard, done, total }) {
+      const now = performance.now();
+      if (now - shown < PROGRESS_INTERVAL_MS) return;
+      shown = now;
+      const percent = total === 0 ? 100 : Math.floor((done / total) * 100);
+      process.stderr.write(`\r\u001b[Kshard ${shard}: ${number(done)} of ${number(total)} entries, ${percent} %`);
+    },
+    clear() {
+      if (shown > 0) process.stderr.write('\r\u001b[K');
+    },
+  };
+}
+
+function number(value: number): string {
+  return value.toLocaleString('en-GB');
+}
+
+const VERDICTS: Readonly<Record<VerifyReport['status'], string>> = {
+  whole: 'WHOLE: what was checked is as it was recorded',
+  tampered: 'TAMPERED: the ledger is not as it was recorded',
+  incomplete: 'INCOMPLETE: parts of the ledger are missing',
+  'wrong-key': 'WRONG KEY: the ledger is signed by another key than the one given',
+};
+
+/** The report for a person: shards, findings, what was not checked, and the verdict as the last line. */
+export function formatReport(report: VerifyReport): string {
+  const lines = [...table(report.shards)];
+  const section = (title: string, items: readonly string[]): void => {
+    if (items.length > 0) lines.push('', `${title}:`, ...items.map((item) => `  - ${item}`));
+  };
+  section('Findings', report.findings.map(findingText));
+  const more = report.findingCount - report.findings.length;
+  if (more > 0) lines.push(`  - and ${number(more)} more (the first ${MAX_FINDINGS} are listed)`);
+  section('Remarks', report.notes);
+  section('Not checked', report.unchecked);
+  lines.push('', `${VERDICTS[report.status]}.${report.status === 'whole' ? wholeSuffix(report) : ''}`);
+  return `${lines.map(escapeTerminal).join('\n')}\n`;
+}
+
+function wholeSuffix(report: VerifyReport): string {
+  const entries = report.shards.reduce((sum, shard) => sum + shard.entries, 0);
+  const tail = report.unsignedTail === 0 ? '' : `, the last ${number(report.unsignedTail)} not yet signed`;
+  return ` ${number(entries)} ${entries === 1 ? 'entry' : 'entries'}${tail}.`;
+}
+
+function findingText({ code, shard, from, to, message }: Finding): string {
+  const where = from === undefined || to === undefined ? '' : `, ${entriesText(from, to)}`;
+  return `${code} (shard ${shard}${where}): ${message}`;
+}
+
+function table(shards: readonly ShardReport[]): string[] {
+  const head = ['SHARD', 'ORIGIN', 'ENTRIES', 'SIGNED', 'BODIES', 'CHECKPOINTS', 'FIRST', 'LAST'];
+  const rows = shards.map((shard) => [
+    String(shard.shard),
+    shard.origin ?? '(unknown)',
+    number(shard.entries),
+    number(shard.signed),
+    number(shard.bodies),
+    shard.matched === shard.checkpoints
+      ? number(shard.matched)
+      : `${number(shard.matched)} of ${number(shard.checkpoints)}`,
+    shard.firstTime ?? '',
+    shard.lastTime ?? '',
+  ]);
+  const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i]?.length ?? 0)));
+  return [head, ...rows].map((row) =>
+    row
+      .map((cell, i) => cell.padEnd(widths[i] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
+}

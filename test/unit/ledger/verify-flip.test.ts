@@ -1,0 +1,111 @@
+// No byte of a leaf or a body can change unnoticed.
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { zstdDecompressSync } from 'node:zlib';
+import Database from 'better-sqlite3';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { verifyLedger } from '../../../src/ledger/verify.ts';
+import type { VerifyReport } from '../../../src/ledger/verify-report.ts';
+import { miniKey, writeMiniShard } from '../../support/mini-ledger.ts';
+
+const KEY = miniKey('example.org/flip/0', 3);
+const EVENT = { kind: 'Event', level: 'RequestResponse', auditID: 'a3b4', verb: 'create', user: { username: 'admin' } };
+const ENTRIES = [
+  { kind: 'start', body: Buffer.from(JSON.stringify({ origin: `${KEY.name}/0`, vkey: KEY.vkey })) },
+  {
+    kind: 'decision',
+    extra: `"uid":"00000000-0000-4000-8000-000000000000","bundle":"sha256:${'0f'.repeat(32)}","allowed":false`,
+    body: Buffer.from(JSON.stringify({ caller: null, verdict: [] })),
+  },
+  { kind: 'event', body: Buffer.from(JSON.stringify({ source: 'a', event: EVENT })) },
+  { kind: 'event', body: Buffer.from(JSON.stringify({ source: 'b', event: EVENT })) },
+  { kind: 'stop', body: Buffer.from('{"reason":"test"}') },
+];
+
+let folder: string;
+let db: Database.Database;
+beforeAll(() => {
+  folder = fs.mkdtempSync(path.join(os.tmpdir(), 'sealgate-flip-test-'));
+  const file = writeMiniShard(folder, {
+    number: 0,
+    key: KEY,
+    entries: ENTRIES,
+    checkpoints: [1, 4, 5],
+    packs: [1, 1, 3],
+  });
+  db = new Database(file);
+  db.pragma('synchronous = OFF');
+  for (const table of ['leaf', 'pack']) db.exec(`DROP TRIGGER ${table}_UPDATE`);
+});
+afterAll(() => {
+  db.close();
+  fs.rmSync(folder, { recursive: true, force: true });
+});
+
+const verify = (): VerifyReport => verifyLedger(folder, { keys: [KEY.vkey] });
+
+/** Verifies with each of the masks on each byte of a blob, and puts the blob back. */
+function flips(
+  table: 'leaf' | 'pack',
+  row: number,
+  masks: readonly number[],
+  check: (report: VerifyReport, changed: Buffer, what: string) => void,
+): void {
+  const [key, column] = table === 'leaf' ? ['seq', 'leaf'] : ['first', 'data'];
+  const value = db.prepare(`SELECT ${column} FROM ${table} WHERE ${key} = ?`).pluck().get(row) as Buffer;
+  const set = db.prepare(`UPDATE ${table} SET ${column} = ? WHERE ${key} = ?`);
+  for (let at = 0; at < value.length; at++) {
+    for (const mask of masks) {
+      const changed = Buffer.from(value);
+      changed[at] = (changed[at] as number) ^ mask;
+      try {
+        set.run(changed, row);
+        check(verify(), changed, `${table} ${row}, byte ${at} ^ ${mask}`);
+      } finally {
+        set.run(value, row);
+      }
+    }
+  }
+}
+
+describe('a flipped byte', () => {
+  it('is not there to begin with', () => {
+    expect(verify().status).toBe('whole');
+  });
+
+  it.each([0, 1, 2, 3, 4])('anywhere in leaf %i is found and the entry named', (seq) => {
+    flips('leaf', seq, [0x01, 0xff], (report, _changed, what) => {
+      const named = report.findings.map(({ from, to }) => [from, to]);
+      expect({ what, exit: report.exitCode, named }).toEqual({ what, exit: 10, named: [[seq, seq]] });
+    });
+  });
+
+  it.each([0, 1])(
+    'anywhere in the body, salt or header of entry %i, stored plain, is found and the entry named',
+    (seq) => {
+      flips('pack', seq, [0x01, 0xff], (report, _changed, what) => {
+        const named = report.findings.map(({ from, to }) => [from, to]);
+        expect({ what, exit: report.exitCode, named }).toEqual({ what, exit: 10, named: [[seq, seq]] });
+      });
+    },
+  );
+
+  it('anywhere in a compressed pack is found and named within the pack', () => {
+    flips('pack', 2, [0xff], (report, _changed, what) => {
+      const inside = report.findings.every(({ from = -1, to = 99 }) => from >= 2 && to <= 4);
+      expect({ what, exit: report.exitCode, inside }).toEqual({ what, exit: 10, inside: true });
+    });
+  });
+
+  it('of one bit in a compressed pack is found unless it is padding, which leaves every body as it was', () => {
+    const records = zstdDecompressSync(db.prepare('SELECT data FROM pack WHERE first = 2').pluck().get() as Buffer);
+    let padding = 0;
+    flips('pack', 2, [1, 2, 4, 8, 16, 32, 64, 128], (report, changed, what) => {
+      if (report.exitCode === 10) return;
+      expect({ what, same: zstdDecompressSync(changed).equals(records) }).toEqual({ what, same: true });
+      padding += 1;
+    });
+    expect(padding).toBeLessThan(16);
+  });
+});

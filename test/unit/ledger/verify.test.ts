@@ -1,0 +1,844 @@
+// Every attack of docs/verify.md on a small ledger: what the verifier says of it, and which entry it names.
+import { createHmac } from 'node:crypto';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { zstdCompressSync } from 'node:zlib';
+import type Database from 'better-sqlite3';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { findLedger, verifyLedger } from '../../../src/ledger/verify.ts';
+import type { FindingCode, VerifyReport, VerifyStatus } from '../../../src/ledger/verify-report.ts';
+import {
+  type MiniEntry,
+  type MiniShard,
+  miniChain,
+  miniKey,
+  miniLeaf,
+  miniNote,
+  miniRecord,
+  miniRoot,
+  writeMiniShard,
+} from '../../support/mini-ledger.ts';
+import { flipByte, leafAt, setLeaf, shiftRows, tamper } from '../../support/tamper.ts';
+
+const KEY = miniKey('example.org/test/0', 7);
+const OTHER = miniKey('example.org/test/0', 8);
+const STRANGER = miniKey('example.com/other/1', 9);
+
+const UUID = '00000000-0000-4000-8000-000000000000';
+const DIGEST = `sha256:${'ab'.repeat(32)}`;
+
+function entriesOf(count: number, key = KEY, number = 0, mark = ''): MiniEntry[] {
+  const start = { origin: `${key.name}/${number}`, vkey: key.vkey, version: '0' };
+  return Array.from({ length: count }, (_, i) => {
+    const body = Buffer.from(JSON.stringify(i === 0 ? start : { event: { verb: 'get', number: i, mark } }));
+    if (i === 0) return { kind: 'start', body };
+    if (i % 5 === 1) return { kind: 'decision', extra: `"uid":"${UUID}","bundle":"${DIGEST}","allowed":true`, body };
+    return { kind: 'event', body };
+  });
+}
+
+const ENTRIES = entriesOf(40);
+const SHARD: MiniShard = {
+  number: 0,
+  key: KEY,
+  entries: ENTRIES,
+  checkpoints: [1, 10, 20, 30, 40],
+  packs: [1, 8, 1, 10],
+};
+const LEAVES = miniChain(ENTRIES);
+
+function noteAt(size: number, key = KEY, leaves = LEAVES): string {
+  return miniNote(key, `${key.name}/0`, size, miniRoot(leaves.slice(0, size).map(({ hash }) => hash)));
+}
+
+/** Replaces a checkpoint's note. */
+function setNote(db: Database.Database, size: number, note: string): void {
+  db.prepare('INSERT OR REPLACE INTO checkpoint VALUES (?, ?)').run(size, Buffer.from(note));
+}
+
+/** Writes leaves `from` … `to` − 1 anew, after a change of entry `from`, so that the chain holds among them. */
+function rechain(db: Database.Database, from: number, to: number): void {
+  let prev = LEAVES[from - 1]?.hash ?? Buffer.alloc(32);
+  for (let seq = from; seq < to; seq++) {
+    const entry = ENTRIES[seq] as MiniEntry;
+    const leaf = miniLeaf(seq, prev, seq === from ? { ...entry, kind: 'malformed' } : entry);
+    setLeaf(db, seq, leaf.bytes);
+    prev = leaf.hash;
+  }
+}
+
+let root: string;
+let folder: string;
+let file: string;
+beforeAll(() => {
+  root = fs.mkdtempSync(path.join(os.tmpdir(), 'sealgate-verify-test-'));
+});
+afterAll(() => fs.rmSync(root, { recursive: true, force: true }));
+beforeEach(() => {
+  folder = fs.mkdtempSync(path.join(root, 'ledger-'));
+  file = writeMiniShard(folder, SHARD);
+});
+afterEach(() => fs.rmSync(folder, { recursive: true, force: true }));
+
+interface Expected {
+  readonly status: VerifyStatus;
+  /** Code and inclusive range of each finding, in order; '*' for whatever else. */
+  readonly findings: readonly (readonly [code: FindingCode, from?: number, to?: number])[];
+}
+
+function seen(report: VerifyReport): Expected {
+  const findings = report.findings.map(({ code, from, to }): readonly [FindingCode, number?, number?] =>
+    from === undefined || to === undefined ? [code] : [code, from, to],
+  );
+  return { status: report.status, findings };
+}
+
+interface Attack {
+  readonly name: string;
+  readonly change?: (db: Database.Database) => void;
+  /** Something done to the folder instead. */
+  readonly folder?: () => void;
+  /** Outside checkpoints. */
+  readonly outside?: readonly string[];
+  readonly keys?: readonly string[];
+  readonly status: VerifyStatus;
+  readonly findings: Expected['findings'];
+}
+
+const WITHIN = (text: string, key: string): number => text.indexOf(`"${key}":`) + key.length + 4;
+
+/** Flips the lowest bit of a character of a value in a leaf. */
+function flipValue(db: Database.Database, seq: number, key: string, offset = 0): void {
+  flipByte(db, 'leaf', seq, WITHIN(leafAt(db, seq).toString(), key) + offset, 1);
+}
+
+const ATTACKS: readonly Attack[] = [
+  { name: 'nothing', status: 'whole', findings: [] },
+  { name: 'nothing, with an outside checkpoint', outside: [noteAt(20)], status: 'whole', findings: [] },
+
+  // Leaves.
+  {
+    name: 'the time in a leaf is changed',
+    change: (db) => flipValue(db, 13, 'time', 18),
+    status: 'tampered',
+    findings: [['leaf-changed', 13, 13]],
+  },
+  {
+    name: 'prev in a leaf is changed',
+    change: (db) => flipValue(db, 13, 'prev', 2),
+    status: 'tampered',
+    findings: [['leaf-changed', 13, 13]],
+  },
+  {
+    name: 'prev is changed in the first leaf after a checkpoint',
+    change: (db) => flipValue(db, 20, 'prev', 2),
+    status: 'tampered',
+    findings: [['leaf-changed', 20, 20]],
+  },
+  {
+    name: 'the last leaf under a checkpoint is changed',
+    change: (db) => flipValue(db, 19, 'time', 18),
+    status: 'tampered',
+    findings: [['leaf-changed', 19, 19]],
+  },
+  {
+    name: 'the commitment in a leaf is changed',
+    change: (db) => flipValue(db, 13, 'body', 2),
+    status: 'tampered',
+    findings: [['leaf-changed', 13, 13]],
+  },
+  {
+    name: 'the size in a leaf is changed',
+    change: (db) =>
+      setLeaf(
+        db,
+        13,
+        leafAt(db, 13)
+          .toString()
+          .replace(/"size":\d+/, '"size":7'),
+      ),
+    status: 'tampered',
+    findings: [['leaf-changed', 13, 13]],
+  },
+  {
+    name: 'a verdict is changed',
+    change: (db) => setLeaf(db, 16, leafAt(db, 16).toString().replace('"allowed":true', '"allowed":false')),
+    status: 'tampered',
+    findings: [['leaf-changed', 16, 16]],
+  },
+  {
+    name: 'the keys of a leaf are in another order',
+    change: (db) => {
+      const text = leafAt(db, 13).toString();
+      setLeaf(db, 13, text.replace(/("seq":13),("time":"[^"]*")/, '$2,$1'));
+    },
+    status: 'tampered',
+    findings: [['leaf-changed', 13, 13]],
+  },
+  {
+    name: 'a leaf is replaced by bytes that are no leaf',
+    change: (db) => setLeaf(db, 13, Buffer.alloc(100, 0xff)),
+    status: 'tampered',
+    findings: [['leaf-changed', 13, 13]],
+  },
+  {
+    name: 'a leaf is larger than a leaf can be',
+    change: (db) => setLeaf(db, 13, Buffer.alloc(70_000)),
+    status: 'tampered',
+    findings: [['leaf-changed', 13, 13]],
+  },
+  {
+    name: 'three leaves are changed under one checkpoint',
+    change: (db) => {
+      for (const seq of [12, 15, 16]) flipValue(db, seq, 'time', 18);
+    },
+    status: 'tampered',
+    findings: [
+      ['leaf-changed', 12, 12],
+      ['leaf-changed', 15, 15],
+      ['leaf-changed', 16, 16],
+    ],
+  },
+  {
+    name: 'a leaf is changed under each of two checkpoints',
+    change: (db) => {
+      flipValue(db, 5, 'time', 18);
+      flipValue(db, 35, 'time', 18);
+    },
+    status: 'tampered',
+    findings: [
+      ['leaf-changed', 5, 5],
+      ['leaf-changed', 35, 35],
+    ],
+  },
+  {
+    name: 'the chain is made anew from a changed leaf to the end',
+    change: (db) => rechain(db, 13, 40),
+    status: 'tampered',
+    findings: [['history-changed', 10, 19]],
+  },
+  {
+    name: 'the chain is made anew from a changed leaf to the next checkpoint',
+    change: (db) => rechain(db, 13, 20),
+    status: 'tampered',
+    findings: [
+      ['history-changed', 10, 19],
+      ['chain-broken', 19, 20],
+    ],
+  },
+
+  // Bodies.
+  {
+    name: 'a body stored plain is changed',
+    change: (db) => flipByte(db, 'pack', 9, 25),
+    status: 'tampered',
+    findings: [['body-changed', 9, 9]],
+  },
+  {
+    name: 'a salt is changed',
+    change: (db) => flipByte(db, 'pack', 9, 3),
+    status: 'tampered',
+    findings: [['body-changed', 9, 9]],
+  },
+  {
+    name: 'the state of a record is changed',
+    change: (db) => flipByte(db, 'pack', 9, 0),
+    status: 'tampered',
+    findings: [['body-changed', 9, 9]],
+  },
+  {
+    name: 'one body in a pack is replaced by another of its length',
+    change: (db) => {
+      const bodies = ENTRIES.slice(1, 9).map(({ body }) => body);
+      bodies[3] = Buffer.from((bodies[3] as Buffer).toString().replace('get', 'put'));
+      const records = bodies.map((body, i) => miniRecord(LEAVES[1 + i]?.salt as Buffer, body));
+      db.prepare('UPDATE pack SET data = ? WHERE first = 1').run(zstdCompressSync(Buffer.concat(records)));
+    },
+    status: 'tampered',
+    findings: [['body-changed', 4, 4]],
+  },
+  {
+    name: 'one body in a pack is replaced by a longer one',
+    change: (db) => {
+      const bodies = ENTRIES.slice(1, 9).map(({ body }) => body);
+      bodies[3] = Buffer.from((bodies[3] as Buffer).toString().replace('get', 'delete'));
+      const records = bodies.map((body, i) => miniRecord(LEAVES[1 + i]?.salt as Buffer, body));
+      db.prepare('UPDATE pack SET data = ? WHERE first = 1').run(zstdCompressSync(Buffer.concat(records)));
+    },
+    status: 'tampered',
+    findings: [['body-changed', 4, 4]],
+  },
+  {
+    name: 'a pack cannot be unpacked',
+    change: (db) =>
+      db.prepare('UPDATE pack SET data = ? WHERE first = 1').run(Buffer.from('28b52ffd60ffffffff', 'hex')),
+    status: 'tampered',
+    findings: [['pack-damaged', 1, 8]],
+  },
+  {
+    name: 'bytes are added behind a Zstandard frame',
+    change: (db) => db.prepare("UPDATE pack SET data = CAST(data || 'more' AS BLOB) WHERE first = 1").run(),
+    status: 'tampered',
+    findings: [['pack-damaged', 1, 8]],
+  },
+  {
+    name: 'a pack is a Zstandard bomb',
+    change: (db) => {
+      const bomb = zstdCompressSync(Buffer.alloc(64 * 1024 * 1024));
+      db.prepare('UPDATE pack SET data = ? WHERE first = 1').run(bomb);
+    },
+    status: 'tampered',
+    findings: [['pack-damaged', 1, 8]],
+  },
+  {
+    name: 'a pack has an unknown codec',
+    change: (db) => db.prepare('UPDATE pack SET codec = 9 WHERE first = 9').run(),
+    status: 'tampered',
+    findings: [['pack-damaged', 9, 9]],
+  },
+  {
+    name: 'a pack is deleted',
+    change: (db) => db.prepare('DELETE FROM pack WHERE first = 1').run(),
+    status: 'incomplete',
+    findings: [['body-missing', 1, 8]],
+  },
+  {
+    name: 'the last pack is deleted',
+    change: (db) => db.prepare('DELETE FROM pack WHERE first = 20').run(),
+    status: 'incomplete',
+    findings: [['body-missing', 20, 39]],
+  },
+  {
+    name: 'a pack overlaps the one before it',
+    change: (db) => db.prepare('UPDATE pack SET count = 9 WHERE first = 1').run(),
+    status: 'tampered',
+    findings: [
+      ['pack-damaged', 9, 9],
+      ['pack-overlap', 9, 9],
+    ],
+  },
+  {
+    name: 'a body and its leaf are changed together',
+    change: (db) => {
+      const body = Buffer.from((ENTRIES[9] as MiniEntry).body.toString().replace('get', 'put'));
+      const { salt, bytes } = LEAVES[9] as { salt: Buffer; bytes: Buffer };
+      const commitment = createHmac('sha256', salt).update(body).digest('hex');
+      db.prepare('UPDATE pack SET data = ? WHERE first = 9').run(miniRecord(salt, body));
+      setLeaf(db, 9, bytes.toString().replace(/"body":"[0-9a-f]+"/, `"body":"${commitment}"`));
+    },
+    status: 'tampered',
+    findings: [['leaf-changed', 9, 9]],
+  },
+
+  // Entries as a whole.
+  {
+    name: 'an entry is deleted',
+    change: (db) => db.prepare('DELETE FROM leaf WHERE seq = 13').run(),
+    status: 'tampered',
+    findings: [['entry-deleted', 13, 13]],
+  },
+  {
+    name: 'several entries are deleted',
+    change: (db) => db.prepare('DELETE FROM leaf WHERE seq BETWEEN 13 AND 15').run(),
+    status: 'tampered',
+    findings: [['entry-deleted', 13, 15]],
+  },
+  {
+    name: 'an entry is deleted and the rows after it renumbered',
+    change: (db) => {
+      db.prepare('DELETE FROM leaf WHERE seq = 13').run();
+      shiftRows(db, 'leaf', 14, -1);
+    },
+    status: 'tampered',
+    findings: [['entry-deleted', 13, 13]],
+  },
+  {
+    name: 'entries are deleted and the rows after them renumbered',
+    change: (db) => {
+      db.prepare('DELETE FROM leaf WHERE seq BETWEEN 13 AND 22').run();
+      shiftRows(db, 'leaf', 23, -10);
+    },
+    status: 'tampered',
+    findings: [['entry-deleted', 13, 22]],
+  },
+  {
+    name: 'the first entries are deleted',
+    change: (db) => db.prepare('DELETE FROM leaf WHERE seq < 4').run(),
+    status: 'tampered',
+    findings: [['head-missing', 0, 3]],
+  },
+  {
+    name: 'an entry is inserted and the rows after it renumbered',
+    change: (db) => {
+      shiftRows(db, 'leaf', 13, 1);
+      setLeaf(db, 13, miniLeaf(13, (LEAVES[12] as { hash: Buffer }).hash, ENTRIES[14] as MiniEntry, 5).bytes);
+    },
+    status: 'tampered',
+    findings: [['entry-inserted', 13, 13]],
+  },
+  {
+    name: 'an entry out of nowhere is inserted and the rows after it renumbered',
+    change: (db) => {
+      shiftRows(db, 'leaf', 13, 1);
+      setLeaf(db, 13, Buffer.from('anything'));
+    },
+    status: 'tampered',
+    findings: [['entry-inserted', 13, 13]],
+  },
+  {
+    name: 'a second version of an entry is inserted behind it',
+    change: (db) => {
+      shiftRows(db, 'leaf', 14, 1);
+      setLeaf(db, 14, miniLeaf(13, (LEAVES[12] as { hash: Buffer }).hash, ENTRIES[14] as MiniEntry, 5).bytes);
+    },
+    status: 'tampered',
+    findings: [['entry-inserted', 14, 14]],
+  },
+  {
+    name: 'two chained entries are inserted and the rows after them renumbered',
+    change: (db) => {
+      shiftRows(db, 'leaf', 13, 2);
+      const first = miniLeaf(13, (LEAVES[12] as { hash: Buffer }).hash, ENTRIES[14] as MiniEntry, 5);
+      setLeaf(db, 13, first.bytes);
+      setLeaf(db, 14, miniLeaf(14, first.hash, ENTRIES[14] as MiniEntry, 5).bytes);
+    },
+    status: 'tampered',
+    findings: [['entry-inserted', 13, 14]],
+  },
+  {
+    name: 'two neighbours are swapped',
+    change: (db) => {
+      const [one, two] = [leafAt(db, 13), leafAt(db, 14)];
+      setLeaf(db, 13, two);
+      setLeaf(db, 14, one);
+    },
+    status: 'tampered',
+    findings: [['entries-swapped', 13, 14]],
+  },
+  {
+    name: 'two entries under one checkpoint are swapped',
+    change: (db) => {
+      const [one, two] = [leafAt(db, 12), leafAt(db, 17)];
+      setLeaf(db, 12, two);
+      setLeaf(db, 17, one);
+    },
+    status: 'tampered',
+    findings: [['entries-swapped', 12, 17]],
+  },
+  {
+    name: 'two entries far apart are swapped',
+    change: (db) => {
+      const [one, two] = [leafAt(db, 5), leafAt(db, 35)];
+      setLeaf(db, 5, two);
+      setLeaf(db, 35, one);
+    },
+    status: 'tampered',
+    findings: [
+      ['leaf-changed', 5, 5],
+      ['leaf-changed', 35, 35],
+    ],
+  },
+  {
+    name: 'an entry of another ledger takes the place of one',
+    change: (db) => setLeaf(db, 13, (miniChain(entriesOf(40, STRANGER, 0, 'other'))[13] as { bytes: Buffer }).bytes),
+    status: 'tampered',
+    findings: [['leaf-changed', 13, 13]],
+  },
+  {
+    name: 'the newest entries are cut off, the checkpoints stay',
+    change: (db) => {
+      db.prepare('DELETE FROM leaf WHERE seq >= 35').run();
+      db.prepare('DELETE FROM pack WHERE first >= 20').run();
+    },
+    status: 'incomplete',
+    findings: [
+      ['body-missing', 20, 34],
+      ['tail-missing', 35, 39],
+    ],
+  },
+  {
+    name: 'the newest leaves are cut off, their bodies stay',
+    change: (db) => {
+      db.prepare('DELETE FROM leaf WHERE seq >= 35').run();
+      db.prepare('DELETE FROM checkpoint WHERE size > 30').run();
+    },
+    status: 'incomplete',
+    findings: [['tail-missing', 35, 39]],
+  },
+
+  // The unsigned tail.
+  {
+    name: 'a leaf in the unsigned tail is changed',
+    change: (db) => {
+      db.prepare('DELETE FROM checkpoint WHERE size > 20').run();
+      flipValue(db, 27, 'time', 18);
+    },
+    status: 'tampered',
+    findings: [['chain-broken', 27, 28]],
+  },
+  {
+    name: 'prev in a leaf of the unsigned tail is changed',
+    change: (db) => {
+      db.prepare('DELETE FROM checkpoint WHERE size > 20').run();
+      flipValue(db, 27, 'prev', 2);
+    },
+    status: 'tampered',
+    findings: [['leaf-changed', 27, 27]],
+  },
+  {
+    name: 'two leaves of the unsigned tail are swapped',
+    change: (db) => {
+      db.prepare('DELETE FROM checkpoint WHERE size > 20').run();
+      const [one, two] = [leafAt(db, 25), leafAt(db, 27)];
+      setLeaf(db, 25, two);
+      setLeaf(db, 27, one);
+    },
+    status: 'tampered',
+    findings: [
+      ['entry-moved', 25, 25],
+      ['entry-moved', 27, 27],
+    ],
+  },
+
+  // Checkpoints.
+  {
+    name: 'a byte of a signature is changed',
+    change: (db) => flipByte(db, 'checkpoint', 20, noteAt(20).indexOf('\u2014') + 40, 1),
+    status: 'tampered',
+    findings: [['checkpoint-altered']],
+  },
+  {
+    name: 'the root in a checkpoint is changed',
+    change: (db) =>
+      setNote(
+        db,
+        20,
+        noteAt(20).replace(/\n20\n./, (text) => `${text.slice(0, -1)}${text.endsWith('A') ? 'B' : 'A'}`),
+      ),
+    status: 'tampered',
+    findings: [['checkpoint-altered']],
+  },
+  {
+    name: 'a checkpoint stands in the row of another size',
+    change: (db) => setNote(db, 15, noteAt(20)),
+    status: 'tampered',
+    findings: [['checkpoint-altered']],
+  },
+  {
+    name: 'a checkpoint is not a note',
+    change: (db) => setNote(db, 20, 'anything'),
+    status: 'tampered',
+    findings: [['checkpoint-altered']],
+  },
+  {
+    name: 'a checkpoint is a gigantic blob',
+    change: (db) => setNote(db, 20, 'x'.repeat(10_000_000)),
+    status: 'tampered',
+    findings: [['checkpoint-altered']],
+  },
+  {
+    name: 'a checkpoint is signed by another key of the same name',
+    change: (db) => setNote(db, 20, noteAt(20, OTHER)),
+    status: 'tampered',
+    findings: [['checkpoint-other-key']],
+  },
+  {
+    name: 'one checkpoint is of another history under the same key',
+    change: (db) => setNote(db, 20, noteAt(20, KEY, miniChain(entriesOf(40, KEY, 0, 'forged')))),
+    status: 'tampered',
+    findings: [['checkpoint-fork', 10, 19]],
+  },
+  {
+    name: 'all checkpoints are deleted',
+    change: (db) => db.prepare('DELETE FROM checkpoint').run(),
+    status: 'tampered',
+    findings: [['checkpoint-missing']],
+  },
+  {
+    name: 'all checkpoints are signed by another key of the same name',
+    folder: () => writeMiniShard(folder, { ...SHARD, key: OTHER }),
+    status: 'wrong-key',
+    findings: [['checkpoint-other-key']],
+  },
+  {
+    name: 'the ledger is of another log',
+    keys: [STRANGER.vkey],
+    status: 'wrong-key',
+    findings: [['checkpoint-other-key']],
+  },
+  {
+    name: 'the ledger is of another log, and changed',
+    keys: [STRANGER.vkey],
+    change: (db) => flipByte(db, 'pack', 9, 25),
+    status: 'tampered',
+    findings: [['checkpoint-other-key'], ['body-changed', 9, 9]],
+  },
+
+  // With a checkpoint from outside.
+  {
+    name: 'the tail is cut off without a trace in the file',
+    change: (db) => {
+      db.prepare('DELETE FROM leaf WHERE seq >= 20').run();
+      db.prepare('DELETE FROM pack WHERE first >= 20').run();
+      db.prepare('DELETE FROM checkpoint WHERE size > 20').run();
+    },
+    outside: [noteAt(30)],
+    status: 'incomplete',
+    findings: [['rolled-back', 20, 29]],
+  },
+  {
+    name: 'an older copy was put back and written on',
+    folder: () => {
+      const entries = [...ENTRIES.slice(0, 20), ...entriesOf(45, KEY, 0, 'later').slice(20)];
+      writeMiniShard(folder, { ...SHARD, entries, checkpoints: [10, 20, 45] });
+    },
+    outside: [noteAt(30), noteAt(20)],
+    status: 'tampered',
+    findings: [['outside-fork', 20, 29]],
+  },
+  {
+    name: 'the holder of the key wrote everything anew',
+    folder: () => writeMiniShard(folder, { ...SHARD, entries: entriesOf(40, KEY, 0, 'rewritten') }),
+    outside: [noteAt(40)],
+    status: 'tampered',
+    findings: [['outside-fork', 0, 39]],
+  },
+  {
+    name: 'the holder of the key rewrote what only the tail of an outside checkpoint covers',
+    folder: () => {
+      const entries = [...ENTRIES.slice(0, 33), ...entriesOf(40, KEY, 0, 'rewritten').slice(33)];
+      writeMiniShard(folder, { ...SHARD, entries, checkpoints: [10, 40] });
+    },
+    outside: [noteAt(35), noteAt(30)],
+    status: 'tampered',
+    findings: [['outside-fork', 30, 34]],
+  },
+
+  // Files and tables.
+  {
+    name: 'a view stands in the place of a table',
+    change: (db) => {
+      db.exec('ALTER TABLE leaf RENAME TO hidden; CREATE VIEW leaf AS SELECT seq, leaf FROM hidden');
+    },
+    status: 'tampered',
+    findings: [['database-damaged']],
+  },
+  {
+    name: 'a table is missing',
+    change: (db) => db.exec('DROP TABLE pack'),
+    status: 'tampered',
+    findings: [['database-damaged']],
+  },
+  {
+    name: 'a column is computed',
+    change: (db) => {
+      db.exec(
+        "DROP TABLE pack; CREATE TABLE pack (first INTEGER PRIMARY KEY, count INTEGER, codec INTEGER, data BLOB AS (x'00'))",
+      );
+    },
+    status: 'tampered',
+    findings: [['database-damaged']],
+  },
+  {
+    name: 'a table without types holds a text for a leaf and a number for a note',
+    change: (db) => {
+      const leaves = db.prepare('SELECT seq, leaf FROM leaf').raw().all();
+      db.exec('DROP TABLE leaf; CREATE TABLE leaf (seq INTEGER PRIMARY KEY, leaf BLOB)');
+      const insert = db.prepare('INSERT INTO leaf VALUES (?, ?)');
+      for (const [seq, leaf] of leaves as [number, Buffer][]) insert.run(seq, seq === 13 ? 'text' : leaf);
+      db.exec('CREATE TABLE c (size INTEGER PRIMARY KEY, note BLOB); INSERT INTO c SELECT * FROM checkpoint');
+      db.exec('UPDATE c SET note = 17 WHERE size = 30; DROP TABLE checkpoint; ALTER TABLE c RENAME TO checkpoint');
+    },
+    status: 'tampered',
+    findings: [['checkpoint-altered'], ['leaf-changed', 13, 13]],
+  },
+  {
+    name: 'rows have numbers that no entry can have',
+    change: (db) => {
+      setLeaf(db, -5, 'x');
+      db.prepare('INSERT INTO leaf VALUES (9223372036854775807, ?)').run(Buffer.from('y'));
+    },
+    status: 'tampered',
+    findings: [['entry-inserted']],
+  },
+  {
+    name: 'a row stands far beyond the end',
+    change: (db) => setLeaf(db, 2 ** 40, 'x'),
+    status: 'tampered',
+    findings: [
+      ['entry-deleted', 40, 2 ** 40 - 1],
+      ['body-missing', 2 ** 40, 2 ** 40],
+      ['leaf-changed', 2 ** 40, 2 ** 40],
+    ],
+  },
+  {
+    name: 'an index lies about the leaves',
+    change: (db) => db.exec('CREATE INDEX lie ON leaf (seq, leaf); CREATE INDEX lie2 ON leaf (seq) WHERE seq < 5'),
+    status: 'whole',
+    findings: [],
+  },
+  {
+    name: 'the table for people is changed',
+    change: (db) => db.exec("UPDATE meta SET value = 'example.org/else' WHERE key = 'origin'"),
+    status: 'tampered',
+    findings: [['meta-changed']],
+  },
+];
+
+describe('verifyLedger', () => {
+  it.each(ATTACKS)('finds: $name', (attack) => {
+    if (attack.change !== undefined) tamper(file, attack.change);
+    attack.folder?.();
+    const report = verifyLedger(folder, { keys: attack.keys ?? [KEY.vkey], checkpoints: attack.outside ?? [] });
+    expect(seen(report)).toEqual({ status: attack.status, findings: attack.findings });
+    expect(report.exitCode).toBe({ whole: 0, tampered: 10, incomplete: 11, 'wrong-key': 12 }[attack.status]);
+  });
+
+  it('reports an unsigned tail as such, and an empty one', () => {
+    tamper(file, (db) => db.prepare('DELETE FROM checkpoint WHERE size > 20').run());
+    const report = verifyLedger(folder, { keys: [KEY.vkey] });
+    expect(report).toMatchObject({ status: 'whole', unsignedTail: 20, shards: [{ entries: 40, signed: 20 }] });
+    expect(report.notes.join()).toContain('the last 20 entries are not signed');
+  });
+
+  it('says what it could not check without an outside checkpoint, and with one that is older', () => {
+    expect(verifyLedger(folder, { keys: [KEY.vkey] }).unchecked.join()).toContain('cut off');
+    expect(verifyLedger(folder, { keys: [KEY.vkey], checkpoints: [noteAt(40)] }).unchecked).toEqual([]);
+    expect(verifyLedger(folder, { keys: [KEY.vkey], checkpoints: [noteAt(30)] }).unchecked.join()).toContain(
+      'after entry 29',
+    );
+  });
+
+  it('bounds the list of findings and counts the rest', () => {
+    const entries = entriesOf(300);
+    file = writeMiniShard(folder, { ...SHARD, entries, checkpoints: [300], packs: Array(300).fill(1) });
+    tamper(file, (db) => {
+      for (let seq = 0; seq < 300; seq++) flipByte(db, 'pack', seq, 3);
+    });
+    const report = verifyLedger(folder, { keys: [KEY.vkey] });
+    expect(report.findings).toHaveLength(100);
+    expect(report.findingCount).toBe(300);
+  });
+
+  it('keeps apart hundreds of changed leaves without going through all combinations', () => {
+    const entries = entriesOf(2000);
+    file = writeMiniShard(folder, { ...SHARD, entries, checkpoints: [2000], packs: [] });
+    tamper(file, (db) => {
+      for (let seq = 1; seq < 2000; seq += 4) flipValue(db, seq, 'time', 18);
+    });
+    const report = verifyLedger(folder, { keys: [KEY.vkey] });
+    expect(report.status).toBe('tampered');
+    expect(report.findings.slice(0, 2)).toMatchObject([
+      { code: 'chain-broken', from: 1, to: 2 },
+      { code: 'chain-broken', from: 5, to: 6 },
+    ]);
+  });
+
+  it('checks only the bodies of the range that was asked for, and says so', () => {
+    tamper(file, (db) => flipByte(db, 'pack', 9, 25));
+    expect(verifyLedger(folder, { keys: [KEY.vkey], from: 10, to: 30 })).toMatchObject({
+      status: 'whole',
+      shards: [{ bodies: 30 }],
+    });
+    const report = verifyLedger(folder, { keys: [KEY.vkey], from: 5, to: 9 });
+    expect(seen(report)).toEqual({ status: 'tampered', findings: [['body-changed', 9, 9]] });
+    expect(report.unchecked.join()).toContain('other than 5 to 9');
+  });
+
+  it('refuses a newer format, a private key, and an unusable outside checkpoint', () => {
+    const code = (run: () => unknown): string => {
+      try {
+        run();
+      } catch (thrown) {
+        return (thrown as { code: string }).code;
+      }
+      return 'none';
+    };
+    const pem = KEY.privateKey.export({ format: 'pem', type: 'pkcs8' }).toString();
+    expect(code(() => verifyLedger(folder, { keys: [pem] }))).toBe('KEY_INVALID');
+    expect(code(() => verifyLedger(folder, { keys: [] }))).toBe('KEY_INVALID');
+    const outside = (note: string) => () => verifyLedger(folder, { keys: [KEY.vkey], checkpoints: [note] });
+    expect(code(outside('anything'))).toBe('CHECKPOINT_INVALID');
+    expect(code(outside(noteAt(20, STRANGER)))).toBe('LEDGER_WRONG_KEY');
+    expect(code(outside(miniNote(KEY, 'elsewhere/0', 3, Buffer.alloc(32))))).toBe('CHECKPOINT_INVALID');
+    tamper(file, (db) => db.pragma('user_version = 2'));
+    expect(code(() => verifyLedger(folder, { keys: [KEY.vkey] }))).toBe('LEDGER_FORMAT_NEWER');
+    expect(code(() => verifyLedger(path.join(folder, 'nowhere'), { keys: [KEY.vkey] }))).toBe('LEDGER_NOT_FOUND');
+    fs.writeFileSync(path.join(folder, 'notes.txt'), 'not a ledger at all, but long enough to be looked at by SQLite');
+    expect(code(() => verifyLedger(path.join(folder, 'notes.txt'), { keys: [KEY.vkey] }))).toBe('LEDGER_NOT_A_LEDGER');
+  });
+});
+
+describe('a ledger of several shards', () => {
+  const second: MiniShard = { ...SHARD, number: 1, entries: entriesOf(12, KEY, 1), checkpoints: [12], packs: [] };
+  const third: MiniShard = { ...SHARD, number: 2, entries: entriesOf(12, KEY, 2), checkpoints: [12], packs: [] };
+  const name = (number: number): string => path.join(folder, `shard-00000${number}.sqlite`);
+  beforeEach(() => {
+    writeMiniShard(folder, second);
+    writeMiniShard(folder, third);
+  });
+
+  const result = (keys = [KEY.vkey]) => {
+    const report = verifyLedger(folder, { keys });
+    return { status: report.status, findings: report.findings.map(({ code, shard }) => `${shard} ${code}`) };
+  };
+
+  it('is whole when all are', () => {
+    expect(result()).toEqual({ status: 'whole', findings: [] });
+  });
+
+  it('names a missing shard', () => {
+    fs.rmSync(name(1));
+    expect(result()).toEqual({ status: 'incomplete', findings: ['1 shard-missing'] });
+  });
+
+  it('names a missing first shard', () => {
+    fs.rmSync(name(0));
+    expect(result()).toEqual({ status: 'incomplete', findings: ['0 shard-missing'] });
+  });
+
+  it('names a missing last shard when an outside checkpoint is of it', () => {
+    fs.rmSync(name(2));
+    const outside = miniNote(KEY, `${KEY.name}/2`, 12, Buffer.alloc(32));
+    const report = verifyLedger(folder, { keys: [KEY.vkey], checkpoints: [outside] });
+    expect(report).toMatchObject({ status: 'incomplete', findings: [{ code: 'shard-missing', shard: 2 }] });
+  });
+
+  it('names a shard that stands in the place of another', () => {
+    fs.copyFileSync(name(2), name(1));
+    expect(result().status).toBe('tampered');
+    expect(result().findings).toContain('1 shard-replaced');
+  });
+
+  it('names a shard of another log, whether its key is known or not', () => {
+    writeMiniShard(folder, { ...second, key: STRANGER, entries: entriesOf(12, STRANGER, 1) });
+    expect(result()).toEqual({ status: 'tampered', findings: ['1 checkpoint-other-key'] });
+    expect(result([KEY.vkey, STRANGER.vkey])).toEqual({ status: 'tampered', findings: ['1 log-mixed'] });
+  });
+
+  it('names a damaged shard and goes on with the others', () => {
+    fs.writeFileSync(name(1), Buffer.alloc(9000, 1));
+    expect(result()).toEqual({ status: 'tampered', findings: ['1 database-damaged'] });
+    expect(verifyLedger(folder, { keys: [KEY.vkey] }).shards.map(({ shard }) => shard)).toEqual([0, 2]);
+  });
+
+  it('verifies one shard when asked, by number or by path, and says that the others were not', () => {
+    fs.rmSync(name(0));
+    const one = verifyLedger(folder, { keys: [KEY.vkey], shard: 1 });
+    expect(one).toMatchObject({ status: 'whole', shards: [{ shard: 1, entries: 12 }] });
+    expect(one.unchecked.join()).toContain('shards other than 1');
+    const byPath = verifyLedger(name(2), { keys: [KEY.vkey] });
+    expect(byPath).toMatchObject({ status: 'whole', shards: [{ shard: 2 }] });
+    expect(byPath.unchecked.join()).toContain('other shards');
+    expect(verifyLedger(folder, { keys: [KEY.vkey], shard: 7 })).toMatchObject({ status: 'incomplete' });
+  });
+
+  it('is found in a data folder, and unfinished shards are left out', () => {
+    const data = fs.mkdtempSync(path.join(root, 'data-'));
+    fs.cpSync(folder, path.join(data, 'ledger'), { recursive: true });
+    fs.writeFileSync(path.join(data, 'ledger', 'shard-000003.sqlite.new'), 'x');
+    expect([...findLedger(data).shards.keys()]).toEqual([0, 1, 2]);
+    expect(verifyLedger(data, { keys: [KEY.vkey] }).notes.join()).toContain('shard-000003.sqlite.new');
+  });
+});
