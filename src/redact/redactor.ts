@@ -1,0 +1,162 @@
+// Removes from an AdmissionReview or an audit event what must never be recorded, before anything is hashed, stored or logged.
+// docs/redaction.md lists what that is.
+import { type JsonDocument, jsonName, NONE, type Node } from '../lib/json-document.ts';
+import { splice } from '../lib/json-splice.ts';
+import type { Redacted, Redactor } from '../lib/redaction.ts';
+import { createCommandSearch } from './command.ts';
+import { RemovedValues, type Scrubber } from './scrub.ts';
+import { type FieldRule, fieldRules, type RedactSettings } from './settings.ts';
+import { createSuspicion } from './suspicion.ts';
+import { hasTellingParameter, isSession } from './uri.ts';
+import { type Hint, NAME, NAMESPACE, NO_HINT, type Rules, Walk } from './walk.ts';
+
+const REQUEST = jsonName('request');
+const OBJECT = jsonName('object');
+const OLD_OBJECT = jsonName('oldObject');
+const RESOURCE = jsonName('resource');
+const REQUEST_RESOURCE = jsonName('requestResource');
+const GROUP = jsonName('group');
+const SUB_RESOURCE = jsonName('subResource');
+const REQUEST_SUB_RESOURCE = jsonName('requestSubResource');
+const OBJECT_REF = jsonName('objectRef');
+const API_GROUP = jsonName('apiGroup');
+const SUBRESOURCE = jsonName('subresource');
+const REQUEST_OBJECT = jsonName('requestObject');
+const RESPONSE_OBJECT = jsonName('responseObject');
+const REQUEST_URI = jsonName('requestURI');
+const ANNOTATIONS = jsonName('annotations');
+
+/** An event without objectRef: what its URI says. */
+const SECRETS_URI = /^\/api\/v1\/(?:watch\/)?(?:namespaces\/[^/]+\/)?secrets(?:[/?]|$)/;
+
+/** Throws CONFIG_INVALID when a path or a pattern makes no sense. */
+export function createRedactor(settings: RedactSettings): Redactor {
+  const rules: Rules = {
+    fields: fieldRules(settings),
+    manifestAnnotations: new Set(settings.manifestAnnotations),
+    search: createCommandSearch(settings.patterns),
+  };
+  const suspicious = createSuspicion(rules);
+  return {
+    review: (doc) => redactReview(doc, rules, suspicious),
+    event: (doc) => redactEvent(doc, rules, suspicious),
+  };
+}
+
+type Suspicious = (doc: JsonDocument) => boolean;
+
+function redactReview(doc: JsonDocument, rules: Rules, suspicious: Suspicious): Redacted {
+  const request = doc.find(0, REQUEST);
+  const hint = reviewHint(doc, request, rules);
+  if (hint === NO_HINT && !suspicious(doc)) return unchanged(doc);
+  const removed = new RemovedValues(known(hint));
+  const walk = new Walk(doc, rules, removed);
+  // Another `request` under the same name is not one that was read; it is looked at all the same.
+  each(doc, 0, (key, value) => {
+    if (!doc.is(key, REQUEST) || !doc.isObject(value)) walk.visit(value, 1);
+    else {
+      each(doc, value, (name, inner) => {
+        if (doc.is(name, OBJECT) || doc.is(name, OLD_OBJECT)) walk.object(inner, hint);
+        else walk.visit(inner, 1);
+      });
+    }
+  });
+  return finish(doc, walk, removed);
+}
+
+function redactEvent(doc: JsonDocument, rules: Rules, suspicious: Suspicious): Redacted {
+  const uri = doc.text(doc.find(0, REQUEST_URI)) ?? '';
+  const session = isSession(uri);
+  const hint = eventHint(doc, uri, rules);
+  const body = doc.find(0, REQUEST_OBJECT);
+  // A patch may be a list of operations, or a text.
+  const plain = body === NONE || doc.isObject(body);
+  if (hint === NO_HINT && plain && !session && !hasTellingParameter(uri) && !suspicious(doc)) return unchanged(doc);
+  const removed = new RemovedValues(known(hint));
+  const walk = new Walk(doc, rules, removed);
+  walk.visit(0, 0);
+  each(doc, 0, (key, value) => {
+    if (doc.is(key, REQUEST_OBJECT) || doc.is(key, RESPONSE_OBJECT)) walk.object(value, hint);
+    else if (doc.is(key, REQUEST_URI)) walk.uri(value, session);
+    else if (session && doc.is(key, ANNOTATIONS)) each(doc, value, (_, text) => walk.commandText(text));
+  });
+  return finish(doc, walk, removed);
+}
+
+function finish(doc: JsonDocument, walk: Walk, removed: RemovedValues): Redacted {
+  walk.scrubProse();
+  if (walk.edits.length === 0 && removed.empty) return unchanged(doc);
+  let scrubber: Scrubber | undefined;
+  const lazily = () => {
+    scrubber ??= removed.scrubber();
+    return scrubber;
+  };
+  return {
+    bytes: splice(doc.bytes, walk.edits, doc.start(0), doc.end(0)),
+    changed: walk.edits.length > 0,
+    scrub: (text) => lazily().text(text),
+    scrubValue: (value) => lazily().value(value),
+  };
+}
+
+function unchanged(doc: JsonDocument): Redacted {
+  return { bytes: doc.slice(0), changed: false, scrub: (text) => text, scrubValue: (value) => value };
+}
+
+function reviewHint(doc: JsonDocument, request: Node, rules: Rules): Hint {
+  const resources = [
+    [doc.find(request, RESOURCE), doc.text(doc.find(request, SUB_RESOURCE))],
+    [doc.find(request, REQUEST_RESOURCE), doc.text(doc.find(request, REQUEST_SUB_RESOURCE))],
+  ] as const;
+  let secret = false;
+  let fields: readonly FieldRule[] = [];
+  for (const [node, subresource] of resources) {
+    const group = doc.text(doc.find(node, GROUP)) ?? '';
+    const resource = doc.text(doc.find(node, RESOURCE)) ?? '';
+    secret ||= group === '' && resource === 'secrets';
+    fields = union(fields, rulesFor(rules, group, resource, subresource ?? ''));
+  }
+  if (!secret && fields.length === 0) return NO_HINT;
+  return {
+    secret,
+    fields,
+    namespace: doc.text(doc.find(request, NAMESPACE)),
+    name: doc.text(doc.find(request, NAME)),
+  };
+}
+
+function eventHint(doc: JsonDocument, uri: string, rules: Rules): Hint {
+  const ref = doc.find(0, OBJECT_REF);
+  if (!doc.isObject(ref)) return SECRETS_URI.test(uri) ? { ...NO_HINT, secret: true } : NO_HINT;
+  const group = doc.text(doc.find(ref, API_GROUP)) ?? '';
+  const resource = doc.text(doc.find(ref, RESOURCE)) ?? '';
+  const subresource = doc.text(doc.find(ref, SUBRESOURCE)) ?? '';
+  const secret = group === '' && resource === 'secrets';
+  const fields = rulesFor(rules, group, resource, subresource);
+  if (!secret && fields.length === 0) return NO_HINT;
+  return { secret, fields, namespace: doc.text(doc.find(ref, NAMESPACE)), name: doc.text(doc.find(ref, NAME)) };
+}
+
+function rulesFor(rules: Rules, group: string, resource: string, subresource: string): readonly FieldRule[] {
+  if (!rules.fields.some((rule) => rule.resource === resource)) return [];
+  return rules.fields.filter(
+    (rule) =>
+      rule.resource === resource &&
+      rule.subresource === subresource &&
+      (rule.resourceGroup === undefined || rule.resourceGroup === group),
+  );
+}
+
+function union(a: readonly FieldRule[], b: readonly FieldRule[]): readonly FieldRule[] {
+  return a.length === 0 ? b : [...new Set([...a, ...b])];
+}
+
+function known({ namespace, name }: Hint): string[] {
+  return [namespace, name].filter((text) => text !== undefined && text !== '') as string[];
+}
+
+function each(doc: JsonDocument, object: Node, visit: (key: Node, value: Node) => void): void {
+  if (!doc.isObject(object)) return;
+  const end = doc.after(object);
+  for (let key = object + 1; key < end; key = doc.after(key + 1)) visit(key, key + 1);
+}

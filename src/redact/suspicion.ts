@@ -1,0 +1,40 @@
+// Nearly everything that is recorded holds nothing secret. One look at the strings of a document tells which ones have to be
+// walked: it may be wrong in one direction only.
+import { type JsonDocument, jsonName, type Node } from '../lib/json-document.ts';
+import { KIND, type Rules } from './walk.ts';
+
+/** Kinds whose name ends so have a command or a path. */
+const SESSION_KIND = /(?:Exec|Proxy)Options$/;
+/** A longer string has no use as a kind or as the key of an annotation, however it is escaped. */
+const MAX_ESCAPED = 6 * 300;
+
+/** Whether a document may hold something to redact that neither its resource nor its URI tells. */
+export function createSuspicion(rules: Rules): (doc: JsonDocument) => boolean {
+  const kinds = new Set(['Secret', ...rules.fields.map(({ kind }) => kind)].flatMap((kind) => [kind, `${kind}List`]));
+  const annotations = [...rules.manifestAnnotations].map(jsonName);
+  const names = new Set(annotations.map(({ text }) => text));
+  const lengths = new Set(annotations.map(({ bytes }) => bytes.length + 2));
+  const kindSize = KIND.bytes.length + 2;
+
+  const isSuspiciousKind = (doc: JsonDocument, node: Node): boolean => {
+    const kind = node < doc.count ? doc.text(node) : undefined;
+    return kind !== undefined && (kinds.has(kind) || SESSION_KIND.test(kind));
+  };
+
+  const isSuspicious = (doc: JsonDocument, node: Node): boolean => {
+    const size = doc.end(node) - doc.start(node);
+    if (doc.isEscaped(node)) {
+      const text = size > MAX_ESCAPED ? '' : (doc.text(node) ?? '');
+      return names.has(text) || (text === KIND.text && isSuspiciousKind(doc, node + 1));
+    }
+    if (size === kindSize) return doc.is(node, KIND) && isSuspiciousKind(doc, node + 1);
+    return lengths.has(size) && annotations.some((name) => doc.is(node, name));
+  };
+
+  return (doc) => {
+    for (let node: Node = 0; node < doc.count; node++) {
+      if (doc.isString(node) && isSuspicious(doc, node)) return true;
+    }
+    return false;
+  };
+}
