@@ -1,0 +1,51 @@
+// What no schema can say: settings that make no sense beside one another.
+import type { Settings } from './schema.ts';
+
+/** One message for each combination that cannot be. `locate` says where a setting was given. */
+export function checkTogether(settings: Settings, locate: (path: readonly string[]) => string): string[] {
+  return [...halves(settings, locate), ...samePort(settings, locate), ...tooSmall(settings, locate)];
+}
+
+function halves(settings: Settings, locate: (path: readonly string[]) => string): string[] {
+  return (['admission', 'audit'] as const).flatMap((side) => {
+    const { certFile, keyFile } = settings[side].tls;
+    if ((certFile === undefined) === (keyFile === undefined)) return [];
+    const [given, missing] = certFile === undefined ? ['keyFile', 'certFile'] : ['certFile', 'keyFile'];
+    return [
+      `${locate([side, 'tls', given])}: needs ${side}.tls.${missing} beside it; give both, or neither to have a certificate issued`,
+    ];
+  });
+}
+
+/** Two listeners on one port would end in "address already in use" for the second, without saying who is the first. */
+function samePort(settings: Settings, locate: (path: readonly string[]) => string): string[] {
+  const listeners = (['admission', 'audit', 'api', 'metrics'] as const).map((name) => ({ name, ...settings[name] }));
+  const everywhere = (host: string) => host === '0.0.0.0' || host === '::';
+  return listeners.flatMap((one, index) =>
+    listeners
+      .slice(0, index)
+      .filter((other) => one.port !== 0 && one.port === other.port)
+      .filter((other) => one.host === other.host || everywhere(one.host) || everywhere(other.host))
+      .map(
+        (other) =>
+          `${locate([one.name, 'port'])}: ${one.port} is ${other.name}.port already; give each listener a port of its own`,
+      ),
+  );
+}
+
+function tooSmall(settings: Settings, locate: (path: readonly string[]) => string): string[] {
+  const problems: string[] = [];
+  const { admission, audit, server } = settings;
+  const largest = Math.max(admission.bodyLimitBytes, audit.bodyLimitBytes);
+  if (server.maxInFlightBytes < largest) {
+    problems.push(
+      `${locate(['server', 'maxInFlightBytes'])}: must be at least ${largest}, the largest body that is taken`,
+    );
+  }
+  if (admission.deadlineMarginMs >= admission.maxDeadlineMs) {
+    problems.push(
+      `${locate(['admission', 'deadlineMarginMs'])}: must be less than admission.maxDeadlineMs (${admission.maxDeadlineMs})`,
+    );
+  }
+  return problems;
+}

@@ -1,0 +1,403 @@
+// Every setting there is, once: the loader, the types, the environment names, the flags and docs/settings.md come from here.
+// Units are in the names (Ms, Seconds, Days, Bytes, MiB).
+import type { FromSchema } from 'json-schema-to-ts';
+
+const MIB = 2 ** 20;
+
+/** A part of the settings that holds others. Nothing in it is required, so that a file may give any part of it. */
+function section<const D extends string, const P extends object>(description: D, properties: P) {
+  return { type: 'object', description, additionalProperties: false, default: {}, properties } as const;
+}
+
+const port = { type: 'integer', minimum: 0, maximum: 65_535 } as const;
+const host = { type: 'string', minLength: 1, maxLength: 253, pattern: '^[^\\s/]+$' } as const;
+const path = { type: 'string', maxLength: 1024, pattern: '^/[A-Za-z0-9._~/-]+$' } as const;
+const file = { type: 'string', minLength: 1, maxLength: 4096 } as const;
+/** Part of the log's name, which is a C2SP key name (no white space, no plus sign) of parts between slashes. */
+const namePart = { type: 'string', maxLength: 253, pattern: '^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$' } as const;
+
+const certificateFiles = {
+  certFile: {
+    ...file,
+    description:
+      'Server certificate, PEM, with its intermediates behind it. Needs keyFile. Without the two, one is issued.',
+  },
+  keyFile: { ...file, description: 'Private key of certFile, PEM without a passphrase.' },
+} as const;
+
+export const settingsSchema = {
+  $schema: 'https://json-schema.org/draft/2020-12/schema',
+  title: 'Sealgate settings',
+  type: 'object',
+  additionalProperties: false,
+  properties: {
+    dataDir: {
+      ...file,
+      default: 'sealgate-data',
+      description: 'Folder for the ledger, its key, the index and issued certificates. A local disk or block volume.',
+    },
+    log: section('Log lines: JSON on standard output.', {
+      level: {
+        type: 'string',
+        enum: ['trace', 'debug', 'info', 'warn', 'error'],
+        default: 'info',
+        description: 'The least important lines that are written.',
+      },
+    }),
+    identity: section(
+      'The name of the log: `<domain>/<cluster>/<replica>`. It is in every checkpoint and cannot be changed later.',
+      {
+        domain: {
+          ...namePart,
+          default: 'sealgate.local',
+          description: 'A DNS name of the organisation.',
+          examples: ['audit.example.com'],
+        },
+        cluster: {
+          ...namePart,
+          default: 'local',
+          description: 'Name of the cluster within the domain.',
+          examples: ['prod-eu-1'],
+        },
+        replica: {
+          ...namePart,
+          default: '0',
+          description: 'Name of this replica within the cluster; each has a ledger of its own.',
+          examples: ['sealgate-0'],
+        },
+      },
+    ),
+    admission: section('The validating webhook.', {
+      host: { ...host, default: '0.0.0.0', description: 'Address to listen on.' },
+      port: { ...port, default: 8443, description: 'Port to listen on; 0 takes a free one.' },
+      path: {
+        ...path,
+        default: '/v1/admit',
+        description:
+          'Path of the webhook. Where the API server has no client certificate, a long random path keeps others from forging reviews; give it by file or environment then, because flags can be seen in the process list.',
+        examples: ['/v1/admit'],
+        writeOnly: true,
+      },
+      bodyLimitBytes: {
+        type: 'integer',
+        minimum: 8 * MIB,
+        maximum: 512 * MIB,
+        default: 16 * MIB,
+        description: 'Largest review that is taken; an update carries the object twice.',
+      },
+      maxDeadlineMs: {
+        type: 'integer',
+        minimum: 1000,
+        maximum: 30_000,
+        default: 30_000,
+        description: 'Most time for an answer. The `?timeout=` of the call counts when it is shorter.',
+      },
+      deadlineMarginMs: {
+        type: 'integer',
+        minimum: 0,
+        maximum: 5000,
+        default: 200,
+        description: 'Part of the time kept back from the policies, for recording the decision and answering.',
+      },
+      maxDepth: {
+        type: 'integer',
+        minimum: 64,
+        maximum: 10_000,
+        default: 10_000,
+        description: 'Deepest nesting of a review. The default is what the API server itself accepts.',
+      },
+      onUnrecordable: {
+        type: 'string',
+        enum: ['deny', 'allow'],
+        default: 'deny',
+        description:
+          'The answer when a decision cannot be recorded. `allow` breaks the promise that every verdict has a record.',
+      },
+      tls: section('TLS of the webhook.', {
+        ...certificateFiles,
+        clientCaFile: {
+          ...file,
+          description:
+            'CA certificates, PEM, for the client certificate of the API server. Without it, none is asked for.',
+        },
+        requireClientCertificate: {
+          type: 'boolean',
+          default: true,
+          description: 'Whether a client without a certificate is refused. Only counts when clientCaFile is given.',
+        },
+      }),
+    }),
+    audit: section('The sink of the audit stream.', {
+      host: { ...host, default: '0.0.0.0', description: 'Address to listen on.' },
+      port: { ...port, default: 8444, description: 'Port to listen on; 0 takes a free one.' },
+      path: {
+        ...path,
+        default: '/v1/audit',
+        description: 'Path that takes audit batches.',
+        examples: ['/v1/audit'],
+        writeOnly: true,
+      },
+      bodyLimitBytes: {
+        type: 'integer',
+        minimum: MIB,
+        maximum: 512 * MIB,
+        default: 64 * MIB,
+        description:
+          'Largest batch that is taken. The API server does not limit batches unless truncation is on, and a batch that is refused is lost after its retries.',
+      },
+      maxDepth: {
+        type: 'integer',
+        minimum: 64,
+        maximum: 10_000,
+        default: 10_000,
+        description: 'Deepest nesting of a batch. The default is what the API server itself accepts.',
+      },
+      malformedBytes: {
+        type: 'integer',
+        minimum: 0,
+        maximum: MIB,
+        default: 16_384,
+        description: 'How many bytes are recorded of an item that is not an audit event.',
+      },
+      redelivery: section('The memory by which a batch that comes again makes no second record.', {
+        seconds: {
+          type: 'integer',
+          minimum: 0,
+          maximum: 86_400,
+          default: 300,
+          description:
+            "How long an event is remembered. The API server's retries end after 82 s and the time of five calls.",
+        },
+        maxEvents: {
+          type: 'integer',
+          minimum: 0,
+          maximum: 16_777_216,
+          default: 262_144,
+          description: 'How many events are remembered at most, each about 100 bytes of memory.',
+        },
+      }),
+      tls: section('TLS of the audit sink.', {
+        ...certificateFiles,
+        clientCaFile: {
+          ...file,
+          description:
+            'CA certificates, PEM, for client certificates. Without it, those of the issued audit CA are taken.',
+        },
+        requireClientCertificate: {
+          type: 'boolean',
+          default: true,
+          description:
+            'Whether a client without a certificate is refused. Without it, anybody who reaches the port can write events.',
+        },
+      }),
+    }),
+    api: section(
+      'The query API. It has no authentication of its own: keep it on loopback, and reach it by port-forward.',
+      {
+        host: { ...host, default: '127.0.0.1', description: 'Address to listen on.' },
+        port: { ...port, default: 8080, description: 'Port to listen on; 0 takes a free one.' },
+        queryTimeoutMs: {
+          type: 'integer',
+          minimum: 100,
+          maximum: 600_000,
+          default: 10_000,
+          description: 'Most time that one query may take.',
+        },
+      },
+    ),
+    metrics: section('Metrics and health, plain HTTP.', {
+      host: { ...host, default: '0.0.0.0', description: 'Address to listen on.' },
+      port: { ...port, default: 9090, description: 'Port to listen on; 0 takes a free one.' },
+    }),
+    tls: section('Certificates that Sealgate issues for itself, where none are given.', {
+      hostnames: {
+        type: 'array',
+        items: host,
+        maxItems: 64,
+        uniqueItems: true,
+        default: [],
+        description:
+          'More DNS names and IP addresses in the server certificates, besides localhost, 127.0.0.1 and ::1.',
+        examples: [['sealgate.sealgate.svc', '10.96.0.44']],
+      },
+      validityDays: {
+        type: 'integer',
+        minimum: 1,
+        maximum: 3650,
+        default: 365,
+        description: 'Validity of a server certificate. A new one is issued when a third of it is left.',
+      },
+      caValidityDays: {
+        type: 'integer',
+        minimum: 30,
+        maximum: 36_500,
+        default: 3650,
+        description:
+          "Validity of the two CAs and of the audit client's certificate, which are not replaced by themselves.",
+      },
+    }),
+    server: section('Limits of each of the two TLS listeners.', {
+      maxConnections: {
+        type: 'integer',
+        minimum: 1,
+        maximum: 65_536,
+        default: 4096,
+        description: 'Open connections; more are closed at once.',
+      },
+      headersTimeoutMs: {
+        type: 'integer',
+        minimum: 100,
+        maximum: 60_000,
+        default: 10_000,
+        description: 'Most time for the TLS handshake, and then for the headers of a request.',
+      },
+      requestTimeoutMs: {
+        type: 'integer',
+        minimum: 100,
+        maximum: 600_000,
+        default: 30_000,
+        description: 'Most time for a whole request to arrive.',
+      },
+      keepAliveTimeoutMs: {
+        type: 'integer',
+        minimum: 1000,
+        maximum: 3_600_000,
+        default: 120_000,
+        description:
+          "How long an idle connection stays open. Longer than the API server's own 90 s, so that it never sends on a connection that is just being closed.",
+      },
+      maxInFlightBytes: {
+        type: 'integer',
+        minimum: MIB,
+        maximum: 16_384 * MIB,
+        default: 256 * MIB,
+        description: 'Bytes of all bodies that are being received or worked on; beyond it requests get 503.',
+      },
+    }),
+    ledger: section('The record.', {
+      keyFile: {
+        ...file,
+        description:
+          'Signing key: Ed25519, PKCS#8 PEM, mode 0600. Made when missing. Default: keys/ledger.key in dataDir.',
+      },
+      checkpointIntervalMs: {
+        type: 'integer',
+        minimum: 10,
+        maximum: 60_000,
+        default: 1000,
+        description: 'Time between signed checkpoints while entries arrive.',
+      },
+      maxQueuedBytes: {
+        type: 'integer',
+        minimum: MIB,
+        maximum: 16_384 * MIB,
+        default: 256 * MIB,
+        description: 'Bytes of entries that wait to be written; beyond it requests get 503.',
+      },
+    }),
+    policy: section('Rego policies.', {
+      dir: { ...file, default: 'policies', description: 'Folder with the policies.' },
+      opa: {
+        ...file,
+        default: 'opa',
+        description: 'The opa program, which compiles them: a path, or a name looked up on PATH.',
+      },
+      workers: {
+        type: 'integer',
+        minimum: 0,
+        maximum: 256,
+        default: 0,
+        description: 'Threads that evaluate policies; 0 is one for each core.',
+      },
+      timeLimitMs: {
+        type: 'integer',
+        minimum: 1,
+        maximum: 30_000,
+        default: 1000,
+        description: 'Most time for one evaluation; one that takes longer is cut off and counts as failed.',
+      },
+      maxPending: {
+        type: 'integer',
+        minimum: 1,
+        maximum: 1_000_000,
+        default: 1024,
+        description: 'Most requests that wait for a thread.',
+      },
+      memoryLimitMiB: {
+        type: 'integer',
+        minimum: 16,
+        maximum: 4096,
+        default: 512,
+        description: 'Most memory of one thread for policies, their data and the request.',
+      },
+    }),
+    redact: section('What is never recorded, besides the values of Secrets and tokens.', {
+      fields: {
+        type: 'array',
+        maxItems: 1024,
+        default: [],
+        description: 'Fields of objects whose values are removed before anything is written.',
+        examples: [[{ group: '', kind: 'ConfigMap', paths: ['data.password'] }]],
+        items: {
+          type: 'object',
+          additionalProperties: false,
+          required: ['kind', 'paths'],
+          properties: {
+            group: { type: 'string', description: 'API group, empty for the core group. Default: any.' },
+            kind: { type: 'string', minLength: 1, description: 'Kind of the object.' },
+            resource: {
+              type: 'string',
+              minLength: 1,
+              description: 'Plural name in the API. Default: guessed from the kind.',
+            },
+            namespace: { type: 'string', minLength: 1, description: 'Only objects in this namespace.' },
+            name: { type: 'string', minLength: 1, description: 'Only objects of this name.' },
+            paths: {
+              type: 'array',
+              minItems: 1,
+              items: { type: 'string', minLength: 1 },
+              description: 'Where the values are, for example `data.password`.',
+            },
+          },
+        },
+      },
+      patterns: {
+        type: 'array',
+        maxItems: 256,
+        items: { type: 'string', minLength: 1 },
+        default: [],
+        description:
+          'RE2 expressions for secrets in the command or URI of a session (exec, attach, port-forward, proxy), besides the built-in ones. What the first group matches is removed, or all that is matched.',
+        examples: [['--api-key[= ](\\S+)']],
+      },
+      manifestAnnotations: {
+        type: 'array',
+        maxItems: 256,
+        items: { type: 'string', minLength: 1 },
+        default: [
+          'kubectl.kubernetes.io/last-applied-configuration',
+          'kapp.k14s.io/original',
+          'objectset.rio.cattle.io/applied',
+          'banzaicloud.com/last-applied',
+        ],
+        description: 'Annotations whose value is a manifest of the object itself.',
+      },
+    }),
+    shutdown: section('The orderly stop.', {
+      graceMs: {
+        type: 'integer',
+        minimum: 0,
+        maximum: 600_000,
+        default: 25_000,
+        description:
+          'Most time for requests that were accepted to be answered. Kubernetes kills a pod after 30 s by default.',
+      },
+    }),
+  },
+} as const;
+
+type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;
+type Loose = FromSchema<typeof settingsSchema>;
+
+/** The effective settings. What has no default and was not given is absent. */
+export type Settings = DeepReadonly<Loose>;
