@@ -40,7 +40,6 @@ $(PACKAGES): package-lock.json package.json .npmrc | $(NODE)
 
 # Built once for each version; tools/build-tools.ts finds at once that there is nothing to do.
 BUILD_TOOLS = $(NODE) tools/build-tools.ts
-ALL_TOOLS := opa etcd kube-apiserver kubectl fsck tlogcheck
 
 .PHONY: setup tools tool-opa print-node
 setup: $(PACKAGES) tool-opa ## Node, npm packages and OPA: what `make run` needs
@@ -49,7 +48,7 @@ tool-opa: | $(NODE)
 	@$(BUILD_TOOLS) opa
 
 tools: | $(NODE) ## every pinned Go tool (kube-apiserver takes minutes the first time)
-	@$(BUILD_TOOLS) $(ALL_TOOLS)
+	@$(BUILD_TOOLS)
 
 print-node: | $(NODE)
 	@echo '$(NODE)'
