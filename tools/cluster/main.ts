@@ -11,13 +11,16 @@ const DIR = join(ROOT, '.tmp', 'cluster');
 const DATA = process.env.SEALGATE_DATA_DIR ?? join(ROOT, 'sealgate-data');
 const READY_TIMEOUT_MS = 60_000;
 
-/** From here on the defaults of the settings hold, so that `./sealgate query` needs no flags. */
+/** Nobody else on the network has anything to do with a cluster for trying things out. */
+const LOOPBACK = ['admission', 'audit', 'metrics'].flatMap((listener) => [`--${listener}-host`, '127.0.0.1']);
+
+/** Otherwise the defaults of the settings hold, so that `./sealgate query` needs no flags. */
 function startSealgate(): Running {
   const flags = ['--data-dir', DATA, '--policy-dir', join(ROOT, 'policies'), '--policy-opa', toolPath('opa')];
   return run({
     name: 'sealgate',
     command: process.execPath,
-    args: [join(ROOT, 'src', 'cli', 'main.ts'), 'serve', ...flags, ...process.argv.slice(2)],
+    args: [join(ROOT, 'src', 'cli', 'main.ts'), 'serve', ...LOOPBACK, ...flags, ...process.argv.slice(2)],
     logFile: join(DATA, 'sealgate.log'),
   });
 }
