@@ -5,6 +5,7 @@ import { type MessagePort, workerData } from 'node:worker_threads';
 import Database from 'better-sqlite3';
 import { messageOf } from '../lib/errors.ts';
 import type { FromCheckpointer, ToCheckpointer } from './messages.ts';
+import { outcomeOf } from './sqlite-errors.ts';
 
 const port = (workerData as { port: MessagePort }).port;
 let db: Database.Database | undefined;
@@ -32,7 +33,7 @@ port.on('message', (message: ToCheckpointer) => {
   try {
     answer = handle(message);
   } catch (error) {
-    answer = { type: 'failed', message: messageOf(error) };
+    answer = outcomeOf(error) === 'none' ? { type: 'full' } : { type: 'failed', message: messageOf(error) };
   }
   if (answer !== undefined) port.postMessage(answer);
   if (message.type === 'close') port.close();

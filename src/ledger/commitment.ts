@@ -34,7 +34,7 @@ export function createCommitter(): Commit {
       outer[i] = byte ^ 0x5c;
     }
     inner.set(body, BLOCK_BYTES);
-    outer.latin1Write(hash('sha256', inner.subarray(0, BLOCK_BYTES + body.length), 'latin1'), BLOCK_BYTES);
+    outer.write(hash('sha256', inner.subarray(0, BLOCK_BYTES + body.length), 'latin1'), BLOCK_BYTES, 'latin1');
     return hash('sha256', outer, 'hex');
   };
 }

@@ -68,7 +68,7 @@ export function checkExtra(kind: EntryKind, extra: LeafExtra | undefined): strin
 /** Reads a leaf. Throws LEDGER_CORRUPT unless the bytes are exactly what a writer of format 1 writes for their values. */
 export function parseLeaf(bytes: Uint8Array): Leaf {
   if (bytes.length > MAX_LEAF_BYTES) throw corrupt(`it has ${bytes.length} bytes, more than ${MAX_LEAF_BYTES}`);
-  const match = LEAF.exec(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).latin1Slice());
+  const match = LEAF.exec(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1'));
   if (match === null) throw corrupt('it does not have the form of a leaf');
   const [, seqText, time, kind, prev, body, sizeText, uid, bundle, allowed] = match as unknown as LeafMatch;
   const seq = Number(seqText);

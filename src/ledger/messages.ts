@@ -106,4 +106,6 @@ export type ToCheckpointer =
 export type FromCheckpointer =
   | { readonly type: 'done' }
   | { readonly type: 'closed' }
+  /** No space in the database for what the WAL holds: nothing is lost, it stays in the WAL. */
+  | { readonly type: 'full' }
   | { readonly type: 'failed'; readonly message: string };

@@ -152,7 +152,7 @@ class ShardReader {
       this.origin = this.#statements.origin.get() ?? '';
     } catch (error) {
       db?.close();
-      throw openError(error, path, Number.POSITIVE_INFINITY);
+      throw openError(error, path);
     }
   }
 

@@ -3,7 +3,7 @@ import Database from 'better-sqlite3';
 import { messageOf, SealgateError } from '../lib/errors.ts';
 
 /** Below this a file cannot even hold SQLite's smallest page. */
-const SMALLEST_DATABASE_BYTES = 512;
+export const SMALLEST_DATABASE_BYTES = 512;
 
 /** SQLite's extended result code, for example SQLITE_IOERR_FSYNC, or undefined when the error is not SQLite's. */
 export function sqliteCode(error: unknown): string | undefined {
@@ -21,20 +21,20 @@ export function outcomeOf(error: unknown): 'none' | 'unknown' {
   return code === 'SQLITE_FULL' || code?.startsWith('SQLITE_BUSY') ? 'none' : 'unknown';
 }
 
-/** A failure to open or read a shard as an error of ours. `bytes` is the size of the file. */
-export function openError(error: unknown, path: string, bytes: number): SealgateError {
+/** A failure to open or read a shard as an error of ours. */
+export function openError(error: unknown, path: string): SealgateError {
   if (error instanceof SealgateError) return error;
   const code = sqliteCode(error) ?? '';
   const detail = `${code === '' ? '' : `${code}: `}${messageOf(error)}`;
   const fail = (...[ours, text]: ConstructorParameters<typeof SealgateError>): SealgateError =>
     new SealgateError(ours, `${text} (${detail})`, { cause: error });
-  if (code === 'SQLITE_NOTADB' && bytes >= SMALLEST_DATABASE_BYTES) {
+  if (code === 'SQLITE_NOTADB') {
     return fail(
       'LEDGER_NOT_A_LEDGER',
       `${path} is not a ledger shard: move it elsewhere, or run sealgate verify if it was one`,
     );
   }
-  if (/^SQLITE_(NOTADB|CORRUPT|IOERR_SHORT_READ|IOERR_CORRUPTFS|SCHEMA|FORMAT)/.test(code)) {
+  if (/^SQLITE_(CORRUPT|IOERR_SHORT_READ|IOERR_CORRUPTFS|SCHEMA|FORMAT)/.test(code)) {
     return fail('LEDGER_CORRUPT', `${path} is truncated or damaged: run sealgate verify to see what is left`);
   }
   if (/^SQLITE_(READONLY|CANTOPEN|PERM|AUTH)/.test(code)) {

@@ -16,7 +16,7 @@ import { encodeLeaf } from './leaf.ts';
 import { PackBuilder } from './pack.ts';
 import { readShardState, type ShardState, SUBTREE_LEVELS } from './recover.ts';
 import { assertSchema, configureWriter, createSchema } from './schema.ts';
-import { openError } from './sqlite-errors.ts';
+import { openError, outcomeOf, SMALLEST_DATABASE_BYTES } from './sqlite-errors.ts';
 
 /** How long a commit waits for a write lock that nobody else should hold, in milliseconds. */
 const BUSY_MS = 1000;
@@ -122,7 +122,7 @@ export class Store {
       renameSync(draft, options.path);
       fsyncPath(dirname(options.path));
     } catch (error) {
-      throw openError(error, options.path, 0);
+      throw openError(error, options.path);
     }
   }
 
@@ -135,8 +135,9 @@ export class Store {
     const bytes = statSync(path).size;
     let db: Database.Database | undefined;
     try {
-      if (bytes === 0)
-        throw new SealgateError('LEDGER_CORRUPT', `${path} is empty: it was cut off; run sealgate verify`);
+      if (bytes < SMALLEST_DATABASE_BYTES) {
+        throw new SealgateError('LEDGER_CORRUPT', `${path} has ${bytes} bytes: it was cut off; run sealgate verify`);
+      }
       probe(path);
       db = new Database(path, { fileMustExist: true, timeout: RECOVERY_BUSY_MS });
       configureWriter(db, 'wal');
@@ -146,7 +147,7 @@ export class Store {
       return new Store(db, { ...options, watch: [`${path}-wal`, ...(options.watch ?? [])] }, state);
     } catch (error) {
       db?.close();
-      throw openError(error, path, bytes);
+      throw openError(error, path);
     }
   }
 
@@ -214,10 +215,15 @@ export class Store {
     }
   }
 
-  /** Closes the connection. The last one to close moves the WAL into the database and removes it. */
+  /** Closes the connection. The last one to close moves the WAL into the database, if there is space, and removes it. */
   close(): void {
-    this.checkpointWal('TRUNCATE');
-    this.#db.close();
+    try {
+      this.checkpointWal('TRUNCATE');
+    } catch (error) {
+      if (outcomeOf(error) === 'unknown') throw error;
+    } finally {
+      this.#db.close();
+    }
   }
 
   /** Inserts within the open transaction; returns the head as it will be. */
@@ -252,10 +258,10 @@ export class Store {
         size: body.length,
         ...extra,
       };
-      const length = this.#leaf.latin1Write(encodeLeaf(leaf), 1);
+      const length = this.#leaf.write(encodeLeaf(leaf), 1, 'latin1');
       const hash = sha256Latin1(this.#leaf.subarray(0, 1 + length));
-      this.#leafHash.latin1Write(hash);
-      prev = this.#leafHash.hexSlice();
+      this.#leafHash.write(hash, 'latin1');
+      prev = this.#leafHash.toString('hex');
       statements.insertLeaf.run(tree.size, this.#leaf.subarray(1, 1 + length));
       tree.append(this.#leafHash, onNode);
       if (!this.#packs.fits(body.length)) flush();

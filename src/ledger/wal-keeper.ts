@@ -4,9 +4,10 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { SealgateError } from '../lib/errors.ts';
 import type { FromCheckpointer, ToCheckpointer } from './messages.ts';
+import { outcomeOf } from './sqlite-errors.ts';
 import { type Store, WAL_FRAME_BYTES } from './store.ts';
 
-/** After a reader kept the WAL from being emptied, how long until the writer tries again. */
+/** After a reader or a full disk kept the WAL from being moved, how long until it is tried again. */
 const RETRY_MS = 1000;
 
 export interface WalLimits {
@@ -24,7 +25,6 @@ export class WalKeeper {
   #retryAt = 0;
   #closed: (() => void) | undefined;
 
-  /** `onMessage` is called when the checkpointer reports while the writer is idle. */
   constructor(store: Store, path: string, port: MessagePort, limits: WalLimits) {
     this.#store = store;
     this.#port = port;
@@ -32,34 +32,33 @@ export class WalKeeper {
     this.#send({ type: 'open', path });
   }
 
-  /** Called between commits. Returns the bytes in the WAL. Throws when a checkpoint failed: then the disk is not to be trusted. */
-  tend(nowMs: number): number {
-    const finished = this.#drain();
-    let { frames, checkpointed } = this.#store.walState();
-    const bytes = frames * WAL_FRAME_BYTES;
-    if (bytes > this.#limits.hardBytes && nowMs >= this.#retryAt) {
-      this.#store.checkpointWal('TRUNCATE');
-      ({ frames, checkpointed } = this.#store.walState());
-      if (frames > 0) this.#retryAt = nowMs + RETRY_MS;
-    } else if (finished && bytes > this.#limits.softBytes && checkpointed < frames) {
+  /** Bytes written to the WAL since it last began anew. */
+  get bytes(): number {
+    return this.#store.walState().frames * WAL_FRAME_BYTES;
+  }
+
+  /** Called between commits. Throws when a checkpoint failed for another reason than space: then the disk is not to be trusted. */
+  tend(nowMs: number): void {
+    const finished = this.#drain(nowMs);
+    const { frames, checkpointed } = this.#store.walState();
+    const left = frames - checkpointed;
+    if (left === 0 || nowMs < this.#retryAt) return;
+    if (frames * WAL_FRAME_BYTES > this.#limits.hardBytes) {
+      this.#finish('TRUNCATE', nowMs);
+    } else if (finished && frames * WAL_FRAME_BYTES > this.#limits.softBytes) {
       // What came in while the checkpointer worked; when all is moved the next commit writes from the beginning again.
-      this.#store.checkpointWal('PASSIVE');
-    } else if (
-      !this.#running &&
-      checkpointed < frames &&
-      (frames - checkpointed) * WAL_FRAME_BYTES > this.#limits.softBytes
-    ) {
+      this.#finish('PASSIVE', nowMs);
+    } else if (!this.#running && left * WAL_FRAME_BYTES > this.#limits.softBytes) {
       this.#running = true;
       this.#send({ type: 'run' });
     }
-    return frames * WAL_FRAME_BYTES;
   }
 
   /** Resolves when the checkpointer has closed its connection. */
   close(): Promise<void> {
     return new Promise((resolve) => {
       this.#closed = resolve;
-      this.#port.on('message', (message: FromCheckpointer) => this.#take(message));
+      this.#port.on('message', (message: FromCheckpointer) => this.#take(message, performance.now()));
       this.#send({ type: 'close' });
     });
   }
@@ -68,17 +67,27 @@ export class WalKeeper {
     this.#port.postMessage(message);
   }
 
+  #finish(mode: 'PASSIVE' | 'TRUNCATE', nowMs: number): void {
+    try {
+      this.#store.checkpointWal(mode);
+    } catch (error) {
+      if (outcomeOf(error) === 'unknown') throw error;
+    }
+    const { frames, checkpointed } = this.#store.walState();
+    if (checkpointed < frames) this.#retryAt = nowMs + RETRY_MS;
+  }
+
   /** Whether the checkpointer finished a run since the last call. */
-  #drain(): boolean {
+  #drain(nowMs: number): boolean {
     let finished = false;
     for (;;) {
       const received = receiveMessageOnPort(this.#port);
       if (received === undefined) return finished;
-      finished = this.#take(received.message as FromCheckpointer) || finished;
+      finished = this.#take(received.message as FromCheckpointer, nowMs) || finished;
     }
   }
 
-  #take(message: FromCheckpointer): boolean {
+  #take(message: FromCheckpointer, nowMs: number): boolean {
     switch (message.type) {
       case 'done':
         this.#running = false;
@@ -86,6 +95,10 @@ export class WalKeeper {
       case 'closed':
         this.#port.close();
         this.#closed?.();
+        return false;
+      case 'full':
+        this.#running = false;
+        this.#retryAt = nowMs + RETRY_MS;
         return false;
       case 'failed':
         throw new SealgateError(

@@ -1,7 +1,7 @@
 // The writer: takes what waits, commits it, answers. Lives on the writer thread, which owns all of its state.
 import type { Clock } from '../lib/clock.ts';
 import { messageOf, SealgateError } from '../lib/errors.ts';
-import type { CommitInfo, FromWriter, Head, ToWriter, WireError, WriterData } from './messages.ts';
+import type { FromWriter, Head, ToWriter, WireError, WriterData } from './messages.ts';
 import { type OpenShard, openShard } from './open-shard.ts';
 import { type Slice, WriterQueue } from './queue.ts';
 import { outcomeOf } from './sqlite-errors.ts';
@@ -38,8 +38,7 @@ export class Writer {
       softBytes: data.walSoftBytes,
       hardBytes: data.walHardBytes,
     });
-    const walBytes = this.#wal.tend(performance.now());
-    ports.post({ type: 'ready', shard, recovery, head: this.#head(walBytes, store.checkpoint) });
+    ports.post({ type: 'ready', shard, recovery, head: this.#head(this.#wal.bytes, store.checkpoint) });
   }
 
   /** Handles one message, and all that arrived meanwhile, until nothing waits. */
@@ -70,28 +69,28 @@ export class Writer {
 
   #commit(slice: Slice): void {
     const began = performance.now();
+    let committed: Committed;
     try {
-      const committed = this.#opened.store.append(slice.entries, began - this.#signedAt >= this.#checkpointIntervalMs);
-      const seconds = (performance.now() - began) / 1000;
-      const walBytes = this.#wal.tend(performance.now());
-      this.#answer(slice, committed, { entries: slice.entries.length, bytes: committed.bytes, seconds, walBytes });
+      committed = this.#opened.store.append(slice.entries, began - this.#signedAt >= this.#checkpointIntervalMs);
     } catch (error) {
       if (outcomeOf(error) === 'unknown') this.#fail(error);
       else this.#reject(slice, error);
+      return;
+    }
+    const now = performance.now();
+    if (committed.checkpoint !== undefined) this.#signedAt = now;
+    this.#answer(slice, committed, (now - began) / 1000);
+    try {
+      this.#wal.tend(now);
+    } catch (error) {
+      this.#fail(error);
     }
   }
 
-  #answer(slice: Slice, committed: Committed, info: CommitInfo): void {
-    if (committed.checkpoint !== undefined) this.#signedAt = performance.now();
-    const { first, hashes, checkpoint } = committed;
-    this.#ports.post({
-      type: 'committed',
-      parts: slice.parts,
-      first,
-      hashes,
-      head: this.#head(info.walBytes, checkpoint),
-      info,
-    });
+  #answer(slice: Slice, { first, hashes, bytes, checkpoint }: Committed, seconds: number): void {
+    const info = { entries: slice.entries.length, bytes, seconds, walBytes: this.#wal.bytes };
+    const head = this.#head(info.walBytes, checkpoint);
+    this.#ports.post({ type: 'committed', parts: slice.parts, first, hashes, head, info });
   }
 
   /** The transaction was rolled back and left nothing. What else waits of the same appends is dropped: they have failed. */

@@ -1,0 +1,68 @@
+import { describe, expect, it } from 'vitest';
+import type { AppendMessage, Lane } from '../../../src/ledger/messages.ts';
+import { WriterQueue } from '../../../src/ledger/queue.ts';
+
+function message(id: number, lane: Lane, count: number, size = 10): AppendMessage {
+  const bodies = new Uint8Array(count * size);
+  for (let i = 0; i < count; i++) bodies.fill(i % 251, i * size, (i + 1) * size);
+  return {
+    type: 'append',
+    id,
+    lane,
+    kinds: Array(count).fill('event'),
+    extras: undefined,
+    sizes: Array(count).fill(size),
+    bodies,
+  };
+}
+
+describe('writer queue', () => {
+  it('puts every waiting decision in front of one bounded slice of the audit lane', () => {
+    const queue = new WriterQueue();
+    queue.push(message(1, 'audit', 400));
+    queue.push(message(2, 'audit', 400));
+    queue.push(message(3, 'decision', 1));
+    queue.push(message(4, 'decision', 2));
+    expect(queue.take().parts).toEqual([
+      { id: 3, first: 0, count: 1 },
+      { id: 4, first: 1, count: 2 },
+      { id: 1, first: 3, count: 256 },
+    ]);
+    expect(queue.take().parts).toEqual([
+      { id: 1, first: 0, count: 144 },
+      { id: 2, first: 144, count: 112 },
+    ]);
+    queue.push(message(5, 'decision', 1));
+    expect(queue.take().parts[0]).toEqual({ id: 5, first: 0, count: 1 });
+    expect(queue.take().parts).toEqual([{ id: 2, first: 0, count: 32 }]);
+    expect(queue.empty).toBe(true);
+  });
+
+  it('bounds a slice by bytes, and lets one entry through whatever its size', () => {
+    const queue = new WriterQueue();
+    queue.push(message(1, 'audit', 4, 600_000));
+    expect(queue.take().entries).toHaveLength(1);
+    queue.push(message(2, 'decision', 3, 9_000_000));
+    expect(queue.take().parts).toEqual([
+      { id: 2, first: 0, count: 1 },
+      { id: 1, first: 1, count: 1 },
+    ]);
+  });
+
+  it('hands out the bodies in order, each its own bytes', () => {
+    const queue = new WriterQueue();
+    queue.push(message(1, 'audit', 300, 7));
+    const entries = [...queue.take().entries, ...queue.take().entries];
+    expect(entries.map(({ body }) => [...body])).toEqual(Array.from({ length: 300 }, (_, i) => Array(7).fill(i % 251)));
+  });
+
+  it('takes empty bodies, and drops what is left of a failed append', () => {
+    const queue = new WriterQueue();
+    queue.push(message(1, 'audit', 300, 0));
+    queue.push(message(2, 'audit', 1));
+    queue.take();
+    queue.drop(new Set([1]));
+    expect(queue.take().parts).toEqual([{ id: 2, first: 0, count: 1 }]);
+    expect(queue.empty).toBe(true);
+  });
+});
