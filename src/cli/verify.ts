@@ -1,7 +1,7 @@
 // `sealgate verify`: the auditor's command. Prints what was checked, what was found and what could not be checked.
 import fs from 'node:fs';
 import path from 'node:path';
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { findLedger, type VerifyProgress, verifyLedger } from '../ledger/verify.ts';
 import {
   entriesText,
@@ -13,7 +13,6 @@ import {
 import { messageOf, SealgateError } from '../lib/errors.ts';
 import { escapeTerminal } from './terminal.ts';
 
-/** Commander's exit code for usage errors is 1; ours is 2. */
 const USAGE = 2;
 const COULD_NOT_RUN = 1;
 const WRONG_KEY = 12;
@@ -30,13 +29,10 @@ interface Flags {
 
 export function register(program: Command): void {
   const list = (value: string, before: readonly string[]): string[] => [...before, value];
-  const count =
-    (name: string) =>
-    (value: string): number => {
-      if (!/^(0|[1-9]\d{0,14})$/.test(value))
-        program.error(`error: ${name} is a number from 0, not ${escapeTerminal(value)}`, { exitCode: USAGE });
-      return Number(value);
-    };
+  const count = (value: string): number => {
+    if (!/^(0|[1-9]\d{0,14})$/.test(value)) throw new InvalidArgumentError('It is not a number from 0 up.');
+    return Number(value);
+  };
   program
     .command('verify')
     .summary('verify a ledger offline')
@@ -47,9 +43,9 @@ export function register(program: Command): void {
     .argument('<path>', 'ledger folder, data folder, or shard file')
     .option('--key <vkey|file>', 'verifying key of the log, as text or in a file (repeatable)', list, [])
     .option('--checkpoint <file>', 'a checkpoint kept outside the ledger (repeatable)', list, [])
-    .option('--shard <n>', 'only this shard', count('--shard'))
-    .option('--from <seq>', 'check bodies from this entry on', count('--from'))
-    .option('--to <seq>', 'check bodies up to this entry', count('--to'))
+    .option('--shard <n>', 'only this shard', count)
+    .option('--from <seq>', 'check bodies from this entry on', count)
+    .option('--to <seq>', 'check bodies up to this entry', count)
     .option('--json', 'print the report as JSON')
     .action((given: string, flags: Flags) => {
       process.exitCode = run(given, flags);
@@ -105,6 +101,12 @@ function readKeys(given: string, wanted: readonly string[]): { keys: string[]; u
 /** Vkeys from an argument, which is one or names a file with one a line. */
 function readKey(argument: string): string[] {
   const isText = /^[^\s+]+\+[0-9a-fA-F]{8}\+/.test(argument) || /^(PRIVATE\+KEY\+|-----BEGIN )/.test(argument);
+  if (!isText && !fs.existsSync(argument)) {
+    throw new SealgateError(
+      'KEY_INVALID',
+      `${argument} is neither a vkey (<name>+<key ID>+<base64>) nor a file with one`,
+    );
+  }
   const text = isText ? argument : readText(argument, 'KEY_INVALID');
   if (/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(text)) {
     throw new SealgateError(

@@ -89,7 +89,7 @@ export class BodyWalk {
     this.#flushMissing(end);
     if (this.#unread > 0) {
       this.#findings.unchecked(
-        `shard ${this.#shard}: ${this.#unread} bodies whose leaves are missing or unreadable: nothing says what they should be`,
+        `shard ${this.#shard}: the bodies of ${this.#unread} entries whose leaves are missing or unreadable: nothing says what they should be`,
       );
     }
   }

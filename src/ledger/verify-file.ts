@@ -93,7 +93,7 @@ export class ShardFile {
 
   /**
    * Opens a shard and checks that it is one.
-   * @throws SealgateError LEDGER_FORMAT_NEWER, LEDGER_NOT_A_LEDGER (another application's database, `strict` only)
+   * @throws SealgateError LEDGER_FORMAT_NEWER
    * @throws ShardDamage when it cannot be read as a shard
    */
   static open(file: string, copyFirst = false): ShardFile {
