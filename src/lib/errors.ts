@@ -26,6 +26,7 @@ export const ERROR_CODES = {
   REQUEST_TOO_DEEP: 'a JSON document is nested too deeply',
   CERTIFICATE_INVALID: 'a certificate or its key cannot be used',
   LISTEN_FAILED: 'a listener could not be opened',
+  INTERNAL: 'something failed that should not have; the log says where',
   QUERY_INVALID: 'a query asks for something that does not exist',
   QUERY_TIMEOUT: 'a query ran past its time limit',
   QUERY_UNAVAILABLE: 'the index cannot answer now',

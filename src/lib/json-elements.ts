@@ -14,6 +14,8 @@ const LEFT_BRACE = 0x7b;
 const RIGHT_BRACE = 0x7d;
 
 export type Part =
+  /** The array begins (or is null): its elements follow. */
+  | { readonly type: 'array' }
   /** Another member of the object than the array; `doc` holds its value. */
   | { readonly type: 'member'; readonly name: string }
   /**
@@ -44,6 +46,7 @@ export function* elements(bytes: Buffer, name: JsonName, doc: JsonDocument, maxD
     if (bytes[at] !== COLON) throw invalid('lacks a colon', at);
     at = skipSpace(bytes, at + 1);
     if (doc.is(0, name)) {
+      yield { type: 'array' };
       if (bytes[at] === LEFT_BRACKET) {
         const end = yield* arrayElements(bytes, at + 1, doc, maxDepth);
         if (end === undefined) return;

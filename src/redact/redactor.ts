@@ -37,48 +37,54 @@ export function createRedactor(settings: RedactSettings): Redactor {
     search: createCommandSearch(settings.patterns),
   };
   const suspicious = createSuspicion(rules);
+  const onReviews = rules.fields.filter((rule) => rule.kind === 'AdmissionReview');
+  const onEvents = rules.fields.filter((rule) => rule.kind === 'Event' && rule.group === 'audit.k8s.io');
   return {
-    review: (doc) => redactReview(doc, rules, suspicious),
-    event: (doc) => redactEvent(doc, rules, suspicious),
+    review: (doc) => redactReview(doc, rules, onReviews, suspicious),
+    event: (doc) => redactEvent(doc, rules, onEvents, suspicious),
   };
 }
 
 type Suspicious = (doc: JsonDocument) => boolean;
 
-function redactReview(doc: JsonDocument, rules: Rules, suspicious: Suspicious): Redacted {
+function redactReview(doc: JsonDocument, rules: Rules, own: readonly FieldRule[], suspicious: Suspicious): Redacted {
   const request = doc.find(0, REQUEST);
   const hint = reviewHint(doc, request, rules);
-  if (hint === NO_HINT && !suspicious(doc)) return unchanged(doc);
+  if (hint === NO_HINT && own.length === 0 && !suspicious(doc)) return unchanged(doc);
   const removed = new RemovedValues(known(hint));
   const walk = new Walk(doc, rules, removed);
   // Another `request` under the same name is not one that was read; it is looked at all the same.
+  walk.fields(0, own);
   each(doc, 0, (key, value) => {
-    if (!doc.is(key, REQUEST) || !doc.isObject(value)) walk.visit(value, 1);
+    if (!doc.is(key, REQUEST) || !doc.isObject(value)) walk.member(key, value, 1);
     else {
       each(doc, value, (name, inner) => {
         if (doc.is(name, OBJECT) || doc.is(name, OLD_OBJECT)) walk.object(inner, hint);
-        else walk.visit(inner, 1);
+        else walk.member(name, inner, 1);
       });
     }
   });
   return finish(doc, walk, removed);
 }
 
-function redactEvent(doc: JsonDocument, rules: Rules, suspicious: Suspicious): Redacted {
+function redactEvent(doc: JsonDocument, rules: Rules, own: readonly FieldRule[], suspicious: Suspicious): Redacted {
   const uri = doc.text(doc.find(0, REQUEST_URI)) ?? '';
   const session = isSession(uri);
   const hint = eventHint(doc, uri, rules);
   const body = doc.find(0, REQUEST_OBJECT);
   // A patch may be a list of operations, or a text.
-  const plain = body === NONE || doc.isObject(body);
-  if (hint === NO_HINT && plain && !session && !hasTellingParameter(uri) && !suspicious(doc)) return unchanged(doc);
+  const plain = (body === NONE || doc.isObject(body)) && own.length === 0 && !session;
+  if (hint === NO_HINT && plain && !hasTellingParameter(uri) && !suspicious(doc)) return unchanged(doc);
   const removed = new RemovedValues(known(hint));
   const walk = new Walk(doc, rules, removed);
-  walk.visit(0, 0);
+  walk.fields(0, own);
   each(doc, 0, (key, value) => {
     if (doc.is(key, REQUEST_OBJECT) || doc.is(key, RESPONSE_OBJECT)) walk.object(value, hint);
     else if (doc.is(key, REQUEST_URI)) walk.uri(value, session);
-    else if (session && doc.is(key, ANNOTATIONS)) each(doc, value, (_, text) => walk.commandText(text));
+    else {
+      if (session && doc.is(key, ANNOTATIONS)) each(doc, value, (_, text) => walk.commandText(text));
+      walk.member(key, value, 1);
+    }
   });
   return finish(doc, walk, removed);
 }

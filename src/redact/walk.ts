@@ -94,6 +94,26 @@ export class Walk {
     }
   }
 
+  /** The values that these rules name in an object. */
+  fields(node: Node, rules: readonly FieldRule[]): void {
+    for (const rule of rules) {
+      for (const path of rule.paths) select(this.#doc, node, path, (found) => this.#redactAll(found, 1, false));
+    }
+  }
+
+  /** A member of an object that is no Secret's data. */
+  member(key: Node, value: Node, depth: number, inSecret = false): void {
+    const doc = this.#doc;
+    if (doc.isString(value)) {
+      if (doc.is(key, MESSAGE)) this.#prose.push(value);
+      return;
+    }
+    if (doc.is(key, ANNOTATIONS) && doc.isObject(value)) {
+      this.#members(value, (name, annotation) => this.#annotation(name, annotation, inSecret));
+    }
+    this.visit(value, depth + 1, inSecret);
+  }
+
   /** Credentials in the request URI, or in the path of a proxied request. */
   uri(node: Node, session: boolean): void {
     const uri = this.#doc.text(node);
@@ -133,10 +153,7 @@ export class Walk {
     if (secret) this.secretSeen = true;
     // An object reference has a kind, too, and a name that the record needs; it has no metadata.
     const whole = secret && (claimed || hint.secret || list !== undefined || this.#has(node, METADATA));
-    const rules = this.#fieldRules(node, identities, hint);
-    for (const rule of rules) {
-      for (const path of rule.paths) select(this.#doc, node, path, (found) => this.#redactAll(found, depth, false));
-    }
+    this.fields(node, this.#fieldRules(node, identities, hint));
     const listed = identities.find(({ kind }) => kind.endsWith('List') && kind.length > 4);
     const session = identities.find(({ kind }) => kind.endsWith('ExecOptions') || kind.endsWith('ProxyOptions'));
     this.#members(node, (key, value) => {
@@ -150,21 +167,9 @@ export class Walk {
         const plain = PLAIN_IN_SECRET.some((name) => this.#doc.is(key, name));
         if (!plain || this.#isContainer(value)) this.#redactAll(value, depth + 1, false);
       } else {
-        this.#member(key, value, depth, inSecret || secret);
+        this.member(key, value, depth, inSecret || secret);
       }
     });
-  }
-
-  #member(key: Node, value: Node, depth: number, inSecret: boolean): void {
-    const doc = this.#doc;
-    if (doc.isString(value)) {
-      if (doc.is(key, MESSAGE)) this.#prose.push(value);
-      return;
-    }
-    if (doc.is(key, ANNOTATIONS) && doc.isObject(value)) {
-      this.#members(value, (name, annotation) => this.#annotation(name, annotation, inSecret));
-    }
-    this.visit(value, depth + 1, inSecret);
   }
 
   #annotation(key: Node, value: Node, inSecret: boolean): void {

@@ -1,0 +1,144 @@
+// POST /v1/admit: from an AdmissionReview to a recorded decision to its answer. The answer leaves after the decision is on
+// disk, or not at all.
+
+import type { Appended } from '../ledger/entry.ts';
+import { messageOf, SealgateError } from '../lib/errors.ts';
+import type { HttpAnswer, HttpHandler, HttpRequest } from '../lib/http.ts';
+import { JsonDocument } from '../lib/json-document.ts';
+import { answerRefusal, codedError, type Refusal, refusalOf, refusePost } from '../lib/json-http.ts';
+import type { Redacted } from '../lib/redaction.ts';
+import type { Evaluation } from '../policy/types.ts';
+import { deadlineOf } from './deadline.ts';
+import { decisionEntry, undeliveredEntry } from './record.ts';
+import { annotationOf, responseBody } from './response.ts';
+import { type Review, readReview } from './review.ts';
+import type { AdmissionParts } from './types.ts';
+import { failedVerdict, isFailure, recordable, type Verdict } from './verdict.ts';
+
+/** The engine keeps the deadline itself; this long after it nobody waits for it any more. */
+const ENGINE_GRACE_MS = 100;
+
+/** Never rejects: whatever happens has an answer. */
+export function createAdmissionHandler(parts: AdmissionParts): HttpHandler {
+  // One table for all requests: each is done with it before anything is awaited.
+  const doc = new JsonDocument();
+
+  return async (request) => {
+    const refusal = refusePost(request);
+    if (refusal !== undefined) return refuse(parts, refusal);
+    const began = performance.now();
+    let review: Review;
+    let redacted: Redacted;
+    try {
+      review = readReview(request.body, doc, parts.settings.maxDepth);
+      redacted = parts.redactor.review(doc);
+    } catch (thrown) {
+      return refuse(parts, refusalOf(coded(parts, thrown)));
+    }
+    if (redacted.changed) parts.metrics.redacted();
+    const read = performance.now();
+    const evaluation = await evaluate(parts, request, review);
+    const verdict = recordable(evaluation, redacted);
+    const took = { receive: began - request.receivedAt, read: read - began, policies: performance.now() - read };
+    const entry = decisionEntry(review.uid, request.peer, verdict, took, redacted);
+    let appended: Appended | undefined;
+    try {
+      [appended] = await parts.ledger.append('decision', [entry]);
+    } catch (thrown) {
+      return unrecorded(parts, review, verdict, coded(parts, thrown));
+    }
+    if (appended === undefined) {
+      return unrecorded(parts, review, verdict, new SealgateError('LEDGER_WRITE_FAILED', 'the ledger named no entry'));
+    }
+    return recorded(parts, request, review, verdict, appended);
+  };
+}
+
+/** The verdict of the policies, or a denial that says why there is none. */
+async function evaluate(parts: AdmissionParts, request: HttpRequest, review: Review): Promise<Evaluation> {
+  const bundle = parts.engine.bundle.digest;
+  const deadline = deadlineOf(request.receivedAt, request.query.get('timeout'), parts.settings);
+  const left = deadline - performance.now();
+  if (left <= 0)
+    return failedVerdict('POLICY_TIMEOUT', 'the time for an answer had passed before policies ran', bundle);
+  let timer: NodeJS.Timeout | undefined;
+  const overdue = new Promise<Evaluation>((resolve) => {
+    timer = setTimeout(
+      () => resolve(failedVerdict('POLICY_TIMEOUT', 'the policies gave no answer within the time for it', bundle)),
+      left + ENGINE_GRACE_MS,
+    );
+  });
+  const answer = parts.engine.evaluate(review.facts, request.body, deadline).catch((thrown: unknown) => {
+    const code = thrown instanceof SealgateError ? thrown.code : 'POLICY_FAILED';
+    return failedVerdict(code, messageOf(thrown), bundle);
+  });
+  try {
+    return await Promise.race([answer, overdue]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function recorded(
+  parts: AdmissionParts,
+  request: HttpRequest,
+  review: Review,
+  verdict: Verdict,
+  appended: Appended,
+): HttpAnswer {
+  const seconds = (performance.now() - request.receivedAt) / 1000;
+  parts.metrics.decided(verdict.allowed ? 'allowed' : isFailure(verdict) ? 'failed' : 'denied', seconds);
+  return {
+    status: 200,
+    headers: { 'content-type': 'application/json' },
+    body: responseBody(review.uid, verdict, annotationOf(parts.ledger.origin, appended)),
+    onSent: (delivered) => {
+      if (!delivered) recordUndelivered(parts, review, appended);
+    },
+  };
+}
+
+function recordUndelivered(parts: AdmissionParts, review: Review, decision: Appended): void {
+  parts.metrics.undelivered();
+  parts.ledger.append('decision', [undeliveredEntry(review.uid, decision)]).catch((thrown: unknown) => {
+    const { seq, shard } = decision;
+    parts.log.error(
+      { uid: review.uid, shard, seq, error: messageOf(thrown) },
+      'the client left before it had the answer, and that could not be recorded',
+    );
+  });
+}
+
+/** docs/decisions/0004-unrecordable.md says why. */
+function unrecorded(parts: AdmissionParts, review: Review, verdict: Verdict, error: SealgateError): HttpAnswer {
+  parts.metrics.unrecorded(error.code);
+  const { uid, facts } = review;
+  const fields = { uid, operation: facts.operation, resource: facts.resource, code: error.code, error: error.message };
+  if (parts.settings.onUnrecordable === 'deny') {
+    parts.log.error(fields, 'a decision could not be recorded: no verdict was given');
+    return refuse(parts, {
+      status: 503,
+      code: error.code,
+      message: `the decision could not be recorded: ${error.message}`,
+    });
+  }
+  parts.log.error(
+    { ...fields, allowed: verdict.allowed },
+    'a decision could not be recorded: the verdict was given all the same',
+  );
+  const warning = `Sealgate could not record its decision about this request (${error.code})`;
+  return {
+    status: 200,
+    headers: { 'content-type': 'application/json' },
+    body: responseBody(uid, verdict, undefined, [warning]),
+  };
+}
+
+function coded(parts: AdmissionParts, thrown: unknown): SealgateError {
+  return codedError(thrown, (stack) => parts.log.error({ stack }, 'a review could not be handled'));
+}
+
+function refuse(parts: AdmissionParts, refusal: Refusal): HttpAnswer {
+  parts.metrics.refused(refusal.code);
+  return answerRefusal(refusal);
+}

@@ -1,0 +1,68 @@
+// What the policies said, as it may be recorded and answered: scrubbed of removed values, bounded, and a failure of the engine
+// itself put in the form of a verdict.
+import type { ErrorCode } from '../lib/errors.ts';
+import type { Redacted } from '../lib/redaction.ts';
+import type { Evaluation, PolicyFailure, PolicyResult } from '../policy/types.ts';
+
+/** Named where a failure is not that of one policy. */
+export const ENGINE = 'sealgate';
+
+/** Results, failures and prints that are kept of each; the engine bounds those of one rule, a bundle may have many rules. */
+const MAX_KEPT = 1000;
+const MAX_MESSAGE_CHARS = 8192;
+
+export interface Verdict {
+  readonly allowed: boolean;
+  readonly results: readonly PolicyResult[];
+  readonly failures: readonly PolicyFailure[];
+  readonly prints: Evaluation['prints'];
+  readonly evaluated: readonly string[];
+  readonly bundle: string;
+  /** How many results, failures and prints were left out. */
+  readonly omitted?: number;
+}
+
+/** The verdict when no policy gave one: a denial, and the reason. */
+export function failedVerdict(code: ErrorCode, message: string, bundle: string): Evaluation {
+  const failure: PolicyFailure = { policy: ENGINE, code, message, action: 'deny' };
+  return { allowed: false, results: [], failures: [failure], prints: [], evaluated: [], bundle, ms: 0 };
+}
+
+/** Whether a verdict is a denial for want of an answer, with no policy against the request. */
+export function isFailure({ allowed, results }: Verdict): boolean {
+  return !allowed && !results.some(({ action }) => action === 'deny');
+}
+
+/** The verdict without quotations of what the redaction removed. */
+export function recordable(evaluation: Evaluation, redacted: Redacted): Verdict {
+  const scrub = (text: string) => cut(redacted.scrub(text));
+  const { results, failures, prints } = evaluation;
+  const omitted = [results, failures, prints].reduce((sum, list) => sum + Math.max(0, list.length - MAX_KEPT), 0);
+  return {
+    allowed: evaluation.allowed,
+    // The denials first: they are the last to be left out.
+    results: denialsFirst(results)
+      .slice(0, MAX_KEPT)
+      .map((result) => ({
+        ...result,
+        message: scrub(result.message),
+        ...(result.details === undefined ? {} : { details: redacted.scrubValue(result.details) }),
+      })),
+    failures: denialsFirst(failures)
+      .slice(0, MAX_KEPT)
+      .map((failure) => ({ ...failure, message: scrub(failure.message) })),
+    prints: prints.slice(0, MAX_KEPT).map((print) => ({ ...print, message: scrub(print.message) })),
+    evaluated: evaluation.evaluated,
+    bundle: evaluation.bundle,
+    ...(omitted > 0 ? { omitted } : {}),
+  };
+}
+
+function denialsFirst<T extends { readonly action: string }>(list: readonly T[]): readonly T[] {
+  if (list.length <= MAX_KEPT) return list;
+  return list.toSorted((a, b) => Number(b.action === 'deny') - Number(a.action === 'deny'));
+}
+
+function cut(text: string): string {
+  return text.length <= MAX_MESSAGE_CHARS ? text : `${text.slice(0, MAX_MESSAGE_CHARS)}…`;
+}

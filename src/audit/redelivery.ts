@@ -1,0 +1,189 @@
+// Remembers what arrived, so that a batch which comes again makes no second record. kube-apiserver sends a batch up to five
+// times when it did not hear that the first one arrived (facts: 10, 15, 22.5 and 33.75 s apart, and the time of the calls).
+// auditID is no key: any client can choose it, and could so hide an event behind another. The content is.
+import { hash } from 'node:crypto';
+import { parseMicros } from '../lib/clock.ts';
+import { SealgateError } from '../lib/errors.ts';
+import { JsonDocument, jsonName } from '../lib/json-document.ts';
+
+/** Where an event is recorded. */
+export interface Place {
+  readonly shard: number;
+  readonly seq: number;
+}
+
+/** 128 bits of the SHA-256 of an event as recorded: four 32-bit words, and the same as a key of a Map. */
+export interface ContentKey {
+  readonly words: readonly [number, number, number, number];
+  readonly text: string;
+}
+
+/** The key of an event's bytes after redaction: what the ledger can be asked for again after a restart. */
+export function contentKey(event: Uint8Array): ContentKey {
+  const digest = hash('sha256', event, 'buffer');
+  return {
+    words: [digest.readInt32LE(0), digest.readInt32LE(4), digest.readInt32LE(8), digest.readInt32LE(12)],
+    text: digest.toString('latin1', 0, 16),
+  };
+}
+
+export interface RedeliveryLimits {
+  /** Events remembered; the oldest are forgotten first. About 50 bytes of memory each. */
+  readonly maxEvents: number;
+  /** How long each is remembered. */
+  readonly seconds: number;
+}
+
+/** An event on its way to the disk; rejects when it did not get there. */
+export type Pending = Promise<Place>;
+
+export interface RedeliveryWindow {
+  /** Where this content is recorded, or is about to be; undefined when it is new. */
+  find(key: ContentKey): Place | Pending | undefined;
+  /** From now on the content counts as seen. A failed append makes it new again. */
+  begin(key: ContentKey, recorded: Pending): void;
+  /** Content that was recorded at `time` (milliseconds on the window's clock). In the order of time. */
+  remember(key: ContentKey, place: Place, time: number): void;
+  /** Events remembered now. */
+  readonly size: number;
+}
+
+/** `now`: milliseconds since the epoch. */
+export function createRedeliveryWindow(limits: RedeliveryLimits, now: () => number): RedeliveryWindow {
+  return new Window(limits, now);
+}
+
+/** An entry as the ledger's reader has it. */
+export interface RecordedEntry extends Place {
+  readonly leaf: { readonly kind: string; readonly time: string };
+  readonly body: Buffer;
+}
+
+const EVENT = jsonName('event');
+
+/** Fills the window from the newest entries of the ledger, oldest first. The window is only a memory: none is lost with it. */
+export function rebuild(window: RedeliveryWindow, entries: Iterable<RecordedEntry>): void {
+  const doc = new JsonDocument();
+  for (const { leaf, body, shard, seq } of entries) {
+    if (leaf.kind !== 'event') continue;
+    const time = parseMicros(leaf.time);
+    if (time === undefined || !scans(doc, body)) continue;
+    const event = doc.find(0, EVENT);
+    if (doc.isObject(event)) window.remember(contentKey(doc.slice(event)), { shard, seq }, time / 1000);
+  }
+}
+
+function scans(doc: JsonDocument, body: Buffer): boolean {
+  try {
+    doc.scan(body);
+    return true;
+  } catch (thrown) {
+    if (thrown instanceof SealgateError) return false;
+    throw thrown;
+  }
+}
+
+/** Integers a slot: the four words of the key, the shard, seq in two halves (low 32 bits, rest). */
+const SLOT = 7;
+
+/**
+ * A ring of slots in the order of arrival, and a hash table of their indices (open addressing, linear probing). Plain
+ * arrays of numbers: a Map of a quarter of a million strings is ten times as large and stops the process for its collection.
+ */
+class Window implements RedeliveryWindow {
+  readonly #limits: RedeliveryLimits;
+  readonly #now: () => number;
+  readonly #ring: Int32Array;
+  readonly #times: Float64Array;
+  /** Index of a slot, plus one; 0 is free. At most half full. */
+  readonly #table: Int32Array;
+  readonly #pending = new Map<string, Pending>();
+  #oldest = 0;
+  #size = 0;
+
+  constructor(limits: RedeliveryLimits, now: () => number) {
+    this.#limits = limits;
+    this.#now = now;
+    this.#ring = new Int32Array(limits.maxEvents * SLOT);
+    this.#times = new Float64Array(limits.maxEvents);
+    this.#table = new Int32Array(2 ** Math.ceil(Math.log2(Math.max(2, limits.maxEvents * 2))));
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  find(key: ContentKey): Place | Pending | undefined {
+    const pending = this.#pending.get(key.text);
+    if (pending !== undefined) return pending;
+    this.#forget(this.#now());
+    const slot = (this.#table[this.#probe(key.words)] as number) - 1;
+    if (slot < 0) return undefined;
+    const at = slot * SLOT;
+    const low = (this.#ring[at + 5] as number) >>> 0;
+    return { shard: this.#ring[at + 4] as number, seq: (this.#ring[at + 6] as number) * 2 ** 32 + low };
+  }
+
+  begin(key: ContentKey, recorded: Pending): void {
+    this.#pending.set(key.text, recorded);
+    const settle = (place: Place | undefined) => {
+      if (this.#pending.get(key.text) === recorded) this.#pending.delete(key.text);
+      if (place !== undefined) this.remember(key, place, this.#now());
+    };
+    recorded.then(settle, () => settle(undefined));
+  }
+
+  remember({ words }: ContentKey, { shard, seq }: Place, time: number): void {
+    const { maxEvents, seconds } = this.#limits;
+    const now = this.#now();
+    this.#forget(now);
+    if (maxEvents === 0 || time <= now - seconds * 1000) return;
+    if (this.#table[this.#probe(words)] !== 0) return;
+    if (this.#size === maxEvents) this.#drop();
+    const slot = (this.#oldest + this.#size) % maxEvents;
+    this.#ring.set([...words, shard, seq | 0, Math.floor(seq / 2 ** 32)], slot * SLOT);
+    this.#times[slot] = time;
+    this.#size++;
+    // Dropping moved others about: the free place is looked for only now.
+    this.#table[this.#probe(words)] = slot + 1;
+  }
+
+  /** Drops what is older than the limit. */
+  #forget(now: number): void {
+    const before = now - this.#limits.seconds * 1000;
+    while (this.#size > 0 && (this.#times[this.#oldest] as number) <= before) this.#drop();
+  }
+
+  /** Drops the oldest, and moves those behind it in the table forward that would not be found otherwise. */
+  #drop(): void {
+    const mask = this.#table.length - 1;
+    let free = this.#probe(this.#wordsOf(this.#oldest));
+    this.#oldest = (this.#oldest + 1) % this.#limits.maxEvents;
+    this.#size--;
+    for (let at = (free + 1) & mask; this.#table[at] !== 0; at = (at + 1) & mask) {
+      const home = (this.#ring[((this.#table[at] as number) - 1) * SLOT] as number) & mask;
+      // Whether `home` lies cyclically in (free, at]: then it is reached without passing `free`, and stays.
+      if (((at - home) & mask) < ((at - free) & mask)) continue;
+      this.#table[free] = this.#table[at] as number;
+      free = at;
+    }
+    this.#table[free] = 0;
+  }
+
+  /** Place in the table of the slot with this key, or the free place where it would be. */
+  #probe(words: ContentKey['words']): number {
+    const mask = this.#table.length - 1;
+    let at = words[0] & mask;
+    for (; this.#table[at] !== 0; at = (at + 1) & mask) {
+      const slot = ((this.#table[at] as number) - 1) * SLOT;
+      if (words.every((word, i) => this.#ring[slot + i] === word)) break;
+    }
+    return at;
+  }
+
+  #wordsOf(slot: number): ContentKey['words'] {
+    const at = slot * SLOT;
+    const word = (i: number) => this.#ring[at + i] as number;
+    return [word(0), word(1), word(2), word(3)];
+  }
+}
