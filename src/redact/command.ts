@@ -10,7 +10,7 @@ export interface Span {
 }
 
 const TELLING =
-  /token|passw|passphrase|passwd|secret|credential|api[_.-]?key|access[_.-]?key|private[_.-]?key|encryption[_.-]?key|auth(?!or)|bearer|jwt|cookie|session[_.-]?id|(?:^|[_.-])pwd$|(?:^|[_.-])pass$/i;
+  /token|passw|passphrase|passwd|secret|credential|api[_.-]?key|access[_.-]?key|private[_.-]?key|encryption[_.-]?key|auth(?!or(?!i[sz]))|bearer|jwt|cookie|session[_.-]?id|(?:^|[_.-])pwd$|(?:^|[_.-])pass$/i;
 /** A name that tells where a credential is, or what it is like, not what it is. */
 const ABOUT = /(?:file|path|dir|directory|name|url|uri|endpoint|ttl|expiry|type|policy|mode|length|size|count)$/i;
 

@@ -33,10 +33,8 @@ export class RemovedValues {
   add(value: string, base64 = false): void {
     if (value === '') return;
     this.#forms(value);
-    if (!base64) {
-      this.#add(unpadded(Buffer.from(value).toString('base64')));
-      return;
-    }
+    this.#add(unpadded(Buffer.from(value).toString('base64')));
+    if (!base64) return;
     this.#add(unpadded(value));
     const bytes = Buffer.from(value, 'base64');
     if (isUtf8(bytes)) this.#forms(bytes.toString('utf8'));

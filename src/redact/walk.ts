@@ -10,6 +10,8 @@ import { redactUri } from './uri.ts';
 
 /** Deeper than any API type goes; what is deeper is not looked at but replaced as a whole. */
 const LOOK_DEPTH = 500;
+/** Shorter strings in there are mostly names. */
+const DEEP_CHARS = 8;
 /** A manifest inside a manifest inside a manifest is nobody's. */
 const MAX_MANIFESTS = 3;
 
@@ -86,10 +88,10 @@ export class Walk {
   visit(node: Node, depth: number, inSecret = false, hint = NO_HINT, list?: Identity): void {
     const doc = this.#doc;
     if (doc.isObject(node)) {
-      if (depth > LOOK_DEPTH) this.#replace(node, '[redacted: nested too deeply]');
+      if (depth > LOOK_DEPTH) this.#replaceDeep(node);
       else this.#visitObject(node, depth, inSecret, hint, list);
     } else if (doc.isArray(node)) {
-      if (depth > LOOK_DEPTH) this.#replace(node, '[redacted: nested too deeply]');
+      if (depth > LOOK_DEPTH) this.#replaceDeep(node);
       else this.#elements(node, (element) => this.visit(element, depth + 1, inSecret, hint, list));
     }
   }
@@ -305,13 +307,23 @@ export class Walk {
   /** Every scalar but null in a value; keys stay. */
   #redactAll(node: Node, depth: number, base64: boolean): void {
     const doc = this.#doc;
-    if (this.#isContainer(node) && depth > LOOK_DEPTH) this.#replace(node, REDACTED);
+    if (this.#isContainer(node) && depth > LOOK_DEPTH) this.#replaceDeep(node);
     else if (doc.isObject(node)) this.#members(node, (_, value) => this.#redactAll(value, depth + 1, base64));
     else if (doc.isArray(node)) this.#elements(node, (element) => this.#redactAll(element, depth + 1, base64));
     else if (doc.type(node) !== 'null') {
       this.#removed.add(doc.text(node) ?? doc.slice(node).toString('latin1'), base64);
       this.#replace(node, REDACTED);
     }
+  }
+
+  /** What is too deep to be looked at: any of its strings may be a value. */
+  #replaceDeep(node: Node): void {
+    const end = this.#doc.after(node);
+    for (let inner = node; inner < end; inner++) {
+      const text = this.#doc.text(inner) ?? '';
+      if (text.length >= DEEP_CHARS) this.#removed.add(text);
+    }
+    this.#replace(node, '[redacted: nested too deeply]');
   }
 
   #replace(node: Node, text: string): void {
