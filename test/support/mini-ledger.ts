@@ -57,7 +57,11 @@ export function miniRoot(leaves: readonly Buffer[]): Buffer {
 
 /** A signed checkpoint. */
 export function miniNote(key: MiniKey, origin: string, size: number, root: Buffer): string {
-  const text = `${origin}\n${size}\n${root.toString('base64')}\n`;
+  return miniSign(key, `${origin}\n${size}\n${root.toString('base64')}\n`);
+}
+
+/** Any text, signed. */
+export function miniSign(key: MiniKey, text: string): string {
   const signature = Buffer.concat([key.id, sign(null, Buffer.from(text), key.privateKey)]);
   return `${text}\n\u2014 ${key.name} ${signature.toString('base64')}\n`;
 }

@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { zstdCompressSync } from 'node:zlib';
-import type Database from 'better-sqlite3';
+import Database from 'better-sqlite3';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { findLedger, verifyLedger } from '../../../src/ledger/verify.ts';
 import type { FindingCode, VerifyReport, VerifyStatus } from '../../../src/ledger/verify-report.ts';
@@ -17,6 +17,7 @@ import {
   miniNote,
   miniRecord,
   miniRoot,
+  miniSign,
   writeMiniShard,
 } from '../../support/mini-ledger.ts';
 import { flipByte, leafAt, setLeaf, shiftRows, tamper } from '../../support/tamper.ts';
@@ -47,6 +48,8 @@ const SHARD: MiniShard = {
   packs: [1, 8, 1, 10],
 };
 const LEAVES = miniChain(ENTRIES);
+
+const ROOT_20 = miniRoot(LEAVES.slice(0, 20).map(({ hash }) => hash)).toString('base64');
 
 function noteAt(size: number, key = KEY, leaves = LEAVES): string {
   return miniNote(key, `${key.name}/0`, size, miniRoot(leaves.slice(0, size).map(({ hash }) => hash)));
@@ -550,6 +553,12 @@ const ATTACKS: readonly Attack[] = [
     findings: [['checkpoint-fork', 10, 19]],
   },
   {
+    name: 'a checkpoint with extension lines, properly signed',
+    change: (db) => setNote(db, 20, miniSign(KEY, `${KEY.name}/0\n20\n${ROOT_20}\nextension\n`)),
+    status: 'tampered',
+    findings: [['checkpoint-altered']],
+  },
+  {
     name: 'all checkpoints are deleted',
     change: (db) => db.prepare('DELETE FROM checkpoint').run(),
     status: 'tampered',
@@ -615,7 +624,45 @@ const ATTACKS: readonly Attack[] = [
     findings: [['outside-fork', 30, 34]],
   },
 
+  // The beginning.
+  {
+    name: 'the start entry is of another log, signed so',
+    folder: () => writeMiniShard(folder, { ...SHARD, entries: [...entriesOf(1, STRANGER), ...ENTRIES.slice(1)] }),
+    status: 'tampered',
+    findings: [['start-mismatch', 0, 0]],
+  },
+  {
+    name: 'the first entry is not a start, signed so',
+    folder: () => writeMiniShard(folder, { ...SHARD, entries: ENTRIES.slice(2), checkpoints: [38] }),
+    status: 'tampered',
+    findings: [['start-mismatch', 0, 0]],
+  },
+
   // Files and tables.
+  {
+    name: 'a database in UTF-16, in which a leaf only reads like the one that was recorded',
+    folder: () => {
+      const old = new Database(file, { readonly: true });
+      const rows = (table: string): unknown[][] => old.prepare(`SELECT * FROM ${table}`).raw().all() as unknown[][];
+      const tables = ['meta', 'leaf', 'pack', 'checkpoint', 'subtree'];
+      const content = tables.map((table) => [table, rows(table)] as const);
+      const schema = old.prepare("SELECT sql FROM sqlite_schema WHERE type = 'table'").pluck().all() as string[];
+      old.close();
+      fs.rmSync(file);
+      const db = new Database(file);
+      db.pragma("encoding = 'UTF-16le'");
+      db.pragma('application_id = 1397181508');
+      db.pragma('user_version = 1');
+      for (const sql of schema) db.exec(sql);
+      for (const [table, all] of content) {
+        for (const row of all) db.prepare(`INSERT INTO ${table} VALUES (${row.map(() => '?').join()})`).run(...row);
+      }
+      setLeaf(db, 13, Buffer.from(leafAt(db, 13).toString(), 'utf16le'));
+      db.close();
+    },
+    status: 'tampered',
+    findings: [['leaf-changed', 13, 13]],
+  },
   {
     name: 'a view stands in the place of a table',
     change: (db) => {
@@ -673,7 +720,7 @@ const ATTACKS: readonly Attack[] = [
     ],
   },
   {
-    name: 'an index lies about the leaves',
+    name: 'indexes are added',
     change: (db) => db.exec('CREATE INDEX lie ON leaf (seq, leaf); CREATE INDEX lie2 ON leaf (seq) WHERE seq < 5'),
     status: 'whole',
     findings: [],
@@ -703,7 +750,9 @@ describe('verifyLedger', () => {
   });
 
   it('says what it could not check without an outside checkpoint, and with one that is older', () => {
-    expect(verifyLedger(folder, { keys: [KEY.vkey] }).unchecked.join()).toContain('cut off');
+    expect(verifyLedger(folder, { keys: [KEY.vkey] }).unchecked.join()).toContain(
+      'cut off or an older copy was put back, and whether whoever holds the signing key wrote it anew: that takes',
+    );
     expect(verifyLedger(folder, { keys: [KEY.vkey], checkpoints: [noteAt(40)] }).unchecked).toEqual([]);
     expect(verifyLedger(folder, { keys: [KEY.vkey], checkpoints: [noteAt(30)] }).unchecked.join()).toContain(
       'after entry 29',
