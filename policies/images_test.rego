@@ -31,6 +31,13 @@ test_registry_is_not_a_prefix_of_a_name if {
 	count(images.deny) == 1 with input as review("production", sprintf("registry.k8s.io.evil.example/pause@%s", [digest]))
 }
 
+test_a_short_digest_is_none if {
+	not reference.by_digest("registry.k8s.io/pause@sha256:0123")
+	not reference.by_digest(sprintf("registry.k8s.io/pause@%s0", [digest]))
+	not reference.by_digest(upper(pinned))
+	reference.by_digest(pinned)
+}
+
 test_missing_image_in_production_is_denied if {
 	review_without := {"request": {
 		"operation": "CREATE",

@@ -45,9 +45,18 @@ deny contains message if {
 
 deny contains message if {
 	applies
-	some where, context in windows_contexts
-	context.hostProcess == true
-	message := sprintf("%s is a host process, which namespace %s does not allow", [where, input.request.namespace])
+	workloads.spec.securityContext.windowsOptions.hostProcess == true
+	message := sprintf("the pod is a host process, which namespace %s does not allow", [input.request.namespace])
+}
+
+deny contains message if {
+	applies
+	some entry in workloads.containers
+	entry.container.securityContext.windowsOptions.hostProcess == true
+	message := sprintf("%s is a host process, which namespace %s does not allow", [
+		workloads.describe(entry),
+		input.request.namespace,
+	])
 }
 
 applies if {
@@ -57,9 +66,3 @@ applies if {
 
 # Each of these is a known way from the container to root on the node.
 dangerous := {"ALL", "SYS_ADMIN", "SYS_MODULE", "SYS_PTRACE", "SYS_RAWIO", "DAC_READ_SEARCH", "BPF", "NET_ADMIN"}
-
-windows_contexts["the pod"] := workloads.spec.securityContext.windowsOptions
-
-windows_contexts[workloads.describe(entry)] := entry.container.securityContext.windowsOptions if {
-	some entry in workloads.containers
-}

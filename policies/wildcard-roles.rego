@@ -51,12 +51,13 @@ all_power(rule) if {
 	roles.grants(rule, {"create", "update", "patch", "delete", "deletecollection"})
 }
 
+# From a list, not an object: the order of an object's keys is not the same in every evaluator.
 wildcards(rule) := [words |
-	some key, words in {
-		"verbs": "every verb",
-		"resources": "every resource",
-		"apiGroups": "every API group",
-		"nonResourceURLs": "every URL",
-	}
+	some [key, words] in [
+		["verbs", "every verb"],
+		["resources", "every resource"],
+		["apiGroups", "every API group"],
+		["nonResourceURLs", "every URL"],
+	]
 	"*" in rule[key]
 ]

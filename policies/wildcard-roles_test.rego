@@ -14,7 +14,7 @@ review(rules, old, user) := {"request": {
 everything := {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}
 
 test_all_power_is_denied if {
-	policy.deny == {"ClusterRole r has a rule with every API group and every resource and every verb"} with input as review([everything], null, "alice")
+	policy.deny == {"ClusterRole r has a rule with every verb and every resource and every API group"} with input as review([everything], null, "alice")
 	count(policy.warn) == 0 with input as review([everything], null, "alice")
 }
 
@@ -24,7 +24,7 @@ test_writing_everything_is_denied_without_the_verb_wildcard if {
 }
 
 test_every_url_is_denied if {
-	policy.deny == {"ClusterRole r has a rule with every URL and every verb"} with input as review([{"nonResourceURLs": ["*"], "verbs": ["*"]}], null, "alice")
+	policy.deny == {"ClusterRole r has a rule with every verb and every URL"} with input as review([{"nonResourceURLs": ["*"], "verbs": ["*"]}], null, "alice")
 }
 
 test_one_wildcard_is_a_warning if {

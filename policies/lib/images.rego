@@ -14,10 +14,22 @@ full_name(image) := sprintf("docker.io/library/%s", [image]) if not contains(ima
 has_registry(image) if {
 	parts := split(image, "/")
 	count(parts) > 1
-	regex.match(`[.:]|^localhost$`, parts[0])
+	is_host(parts[0])
 }
 
-by_digest(image) if regex.match(`@sha256:[0-9a-f]{64}$`, image)
+is_host("localhost")
+
+is_host(name) if contains(name, ".")
+
+is_host(name) if contains(name, ":")
+
+# Without a regular expression, because this runs for every container of every request.
+by_digest(image) if {
+	parts := split(image, "@sha256:")
+	count(parts) == 2
+	count(parts[1]) == 64
+	trim(parts[1], "0123456789abcdef") == ""
+}
 
 # The tag, latest when there is neither a tag nor a digest.
 tag(image) := name if {

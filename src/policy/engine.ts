@@ -30,7 +30,7 @@ export interface EngineOptions {
 }
 
 /** An 8 MiB review takes some 100 MiB parsed; an ordinary one leaves an instance at a few MiB. */
-const DEFAULT_MEMORY: MemoryLimits = { maxBytes: 512 * 1024 * 1024, recycleBytes: 64 * 1024 * 1024 };
+const DEFAULT_MEMORY: MemoryLimits = { maxBytes: 512 * 1024 * 1024, recycleBytes: 64 * 1024 * 1024, heapMb: 256 };
 
 /** Time kept back from the deadline for the answer itself. */
 const DEADLINE_MARGIN_MS = 5;

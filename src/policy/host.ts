@@ -7,6 +7,8 @@ import { parseValue } from './terms-parse.ts';
 
 const PAGE = 65_536;
 const INITIAL_PAGES = 16;
+/** What evaluations on one input may leave behind before the heap is reset. */
+const GARBAGE_BYTES = 1024 * 1024;
 
 /** The exports that the host calls; addresses are byte offsets in the module's memory. */
 interface Exports {
@@ -102,8 +104,9 @@ export class PolicyInstance {
     if (id === undefined) throw new PolicyAbort(`the module has no entrypoint ${entrypoint}`);
     const { exports } = this;
     this.context = context;
-    // Drops what the evaluation before left behind; input and data stay below.
-    exports.opa_heap_ptr_set(this.inputTop);
+    // Drops what evaluations before left behind; input and data stay below. Not every time: with it go the expressions that the
+    // module has compiled.
+    if (exports.opa_heap_ptr_get() - this.inputTop > GARBAGE_BYTES) exports.opa_heap_ptr_set(this.inputTop);
     const evaluation = exports.opa_eval_ctx_new();
     exports.opa_eval_ctx_set_input(evaluation, this.inputAddress);
     exports.opa_eval_ctx_set_data(evaluation, this.dataAddress);
@@ -151,7 +154,7 @@ export class PolicyInstance {
 
   private read(value: number): Value {
     const dumped = this.exports.opa_value_dump(value);
-    const text = this.textAt(dumped);
+    const text = this.textAt(dumped, MAX_ARGUMENT_BYTES);
     this.exports.opa_free(dumped);
     return parseValue(text);
   }
@@ -167,9 +170,12 @@ export class PolicyInstance {
   }
 
   /** A NUL-terminated UTF-8 string. */
-  private textAt(address: number): string {
+  private textAt(address: number, maxBytes = Number.MAX_SAFE_INTEGER): string {
     const bytes = new Uint8Array(this.memory.buffer);
-    return decoder.decode(bytes.subarray(address, bytes.indexOf(0, address)));
+    const end = bytes.indexOf(0, address);
+    if (end - address > maxBytes)
+      throw new PolicyAbort(`a value of ${end - address} bytes is too large for a built-in of the host`);
+    return decoder.decode(bytes.subarray(address, end));
   }
 
   private numbers(address: number): Map<string, number> {
@@ -180,6 +186,9 @@ export class PolicyInstance {
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
+
+/** Text of one argument: as JavaScript values it takes many times the space. */
+const MAX_ARGUMENT_BYTES = 32 * 1024 * 1024;
 
 /** How the module dumps a rule that has no member: by far the most frequent result, so it is not parsed. */
 const EMPTY_SET_RESULT = '{{"result": set()}}';

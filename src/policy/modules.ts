@@ -40,12 +40,16 @@ export interface Module {
   readonly packageRow: number;
   readonly annotations: readonly Annotation[];
   readonly rules: readonly ModuleRule[];
+  /** Lines of comments that look like the start of a METADATA block but are not read as one. */
+  readonly strayMetadata: readonly number[];
 }
 
 interface ParsedModule {
   readonly package: { readonly location: Location; readonly path: readonly Term[] };
   readonly annotations?: readonly Annotation[];
   readonly rules?: readonly ModuleRule[];
+  /** Text is base64. */
+  readonly comments?: readonly { readonly Text: string; readonly Location: Location }[];
 }
 
 interface ParseErrors {
@@ -75,17 +79,24 @@ export async function parseModules(opa: string, dir: string, paths: readonly str
   return modules.sort((a, b) => (a.file < b.file ? -1 : 1));
 }
 
+const LOOKS_LIKE_METADATA = /^\s*meta[ -]?dat[ea]?\s*:?\s*$/i;
+
 async function parseModule(opa: string, dir: string, path: string): Promise<Module | string[]> {
   // ./ keeps a file name that begins with a dash from being read as a flag.
-  const output = await runOpa(opa, ['parse', '--format=json', '--json-include=locations', `./${path}`], dir);
+  const output = await runOpa(opa, ['parse', '--format=json', '--json-include=locations,comments', `./${path}`], dir);
   if (!output.ok) return describeErrors(output.stdout || output.stderr, path);
   const module: ParsedModule = JSON.parse(output.stdout);
+  const blocks = new Set((module.annotations ?? []).map((annotation) => annotation.location.row));
   return {
     file: path,
     package: module.package.path.slice(1).map((term) => String(term.value)),
     packageRow: module.package.location.row,
     annotations: module.annotations ?? [],
     rules: module.rules ?? [],
+    strayMetadata: (module.comments ?? [])
+      .filter((comment) => LOOKS_LIKE_METADATA.test(Buffer.from(comment.Text, 'base64').toString('utf8')))
+      .map((comment) => comment.Location.row)
+      .filter((row) => !blocks.has(row)),
   };
 }
 

@@ -15,6 +15,9 @@ const ENTRY_NAMES = Object.keys(ENTRY_RULES);
 export function policiesOf(modules: readonly Module[]): PolicyInfo[] {
   const packages = new Map<string, Module[]>();
   for (const module of modules) {
+    const [stray] = module.strayMetadata;
+    if (stray !== undefined)
+      refuse(module, stray, 'this is not read as METADATA: write "# METADATA", right above a package or rule');
     for (const annotation of module.annotations) checkAnnotation(blockOf(annotation, module.file));
     if (module.package[0] !== 'admission') checkPackageName(module);
     else {

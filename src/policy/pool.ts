@@ -39,7 +39,7 @@ interface Slot {
 }
 
 /** Worker stacks are larger than the default, so that V8's stack is never what limits a policy's recursion before Wasm's is. */
-const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 512, stackSizeMb: 8 };
+const STACK_MB = 8;
 const START_LIMIT_MS = 30_000;
 const RESTART_DELAY_MS = 100;
 const MAX_RESTART_DELAY_MS = 10_000;
@@ -83,7 +83,7 @@ export class WorkerPool {
   run(job: Job, timeLimitMs: number, deadline: number): Promise<RunResult> {
     return new Promise((resolve, reject) => {
       const task: Task = { job, timeLimitMs, deadline, resolve, reject };
-      if (this.closed) return reject(overloaded('the policy engine is closed'));
+      if (this.closed) return reject(closed());
       const idle = [...this.slots].find((slot) => slot.state === 'idle');
       if (idle !== undefined) return this.give(idle, task);
       if (this.waiting.length >= this.options.maxPending) {
@@ -99,14 +99,14 @@ export class WorkerPool {
     for (const timer of this.restarts) clearTimeout(timer);
     for (const task of this.waiting.splice(0)) {
       clearTimeout(task.expiry);
-      task.reject(overloaded('the policy engine is closed'));
+      task.reject(closed());
     }
     const slots = [...this.slots];
     this.slots.clear();
     for (const slot of slots) {
       slot.state = 'gone';
       clearTimeout(slot.timer);
-      slot.task?.reject(overloaded('the policy engine is closed'));
+      slot.task?.reject(closed());
     }
     await Promise.all(slots.map((slot) => slot.worker.terminate()));
   }
@@ -184,7 +184,7 @@ export class WorkerPool {
     const setup: WorkerSetup = { ...this.options.setup, stage };
     const worker = new Worker(new URL('./worker.ts', import.meta.url), {
       workerData: setup,
-      resourceLimits: RESOURCE_LIMITS,
+      resourceLimits: { maxOldGenerationSizeMb: setup.limits.heapMb, stackSizeMb: STACK_MB },
     });
     const slot: Slot = { worker, stage: new Int32Array(stage), state: 'starting' };
     Atomics.store(slot.stage, 0, STAGE_IDLE);
@@ -232,6 +232,10 @@ export class WorkerPool {
 function ruleOf(slot: Slot): number | undefined {
   const stage = Atomics.load(slot.stage, 0);
   return stage === STAGE_IDLE || stage === STAGE_INPUT ? undefined : stage;
+}
+
+function closed(): SealgateError {
+  return new SealgateError('POLICY_OVERLOADED', 'the policy engine is closed');
 }
 
 function overloaded(why: string): SealgateError {

@@ -17,6 +17,8 @@ export interface MemoryLimits {
   readonly maxBytes: number;
   /** An instance whose memory has grown past this is dropped after the request. */
   readonly recycleBytes: number;
+  /** Most megabytes of JavaScript values that the built-ins of the host may hold; past it the worker dies and is replaced. */
+  readonly heapMb: number;
 }
 
 /** Values of the stage word that are not a rule index. */
