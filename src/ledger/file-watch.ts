@@ -3,7 +3,10 @@
 import { statSync } from 'node:fs';
 import { SealgateError } from '../lib/errors.ts';
 
-/** How often at most the files are looked at, in milliseconds: a stat takes about 2 µs, a commit about 200. */
+/**
+ * How often at most the files are looked at, in milliseconds. So what was acknowledged in the tenth of a second after a
+ * file was removed can be lost with it; what was written before the removal is lost in any case.
+ */
 const INTERVAL_MS = 100;
 
 export class FileWatch {

@@ -2,15 +2,23 @@
 import type { AppendMessage, CommittedPart, Lane } from './messages.ts';
 import type { Staged } from './store.ts';
 
+interface Limit {
+  readonly entries: number;
+  readonly bytes: number;
+}
+
+/** The decisions of one commit are bounded too: a large one costs time in proportion to its bytes. */
+const DECISIONS: Limit = { entries: 1024, bytes: 16 * 1024 * 1024 };
+
 /**
  * A commit takes the decisions that wait, and at most one slice of the audit lane. So a decision waits for the rest of one
- * commit whose audit part is bounded, however long the audit lane is. The decisions of a commit are bounded too: a large
- * one costs time in proportion to its bytes.
+ * commit and for its own, whose audit parts are bounded, however long the audit lane is. Large slices are cheaper by the
+ * event (one fsync each), small ones make decisions wait less: beside decisions a slice is small.
  */
-const LIMITS: Readonly<Record<Lane, { readonly entries: number; readonly bytes: number }>> = {
-  decision: { entries: 1024, bytes: 16 * 1024 * 1024 },
-  audit: { entries: 256, bytes: 1024 * 1024 },
-};
+const AUDIT: Limit = { entries: 256, bytes: 1024 * 1024 };
+const AUDIT_BESIDE_DECISIONS: Limit = { entries: 64, bytes: 256 * 1024 };
+/** After a commit with decisions, this many more are expected to have some. */
+const EXPECT_MORE = 32;
 
 /** What one commit takes. */
 export interface Slice {
@@ -28,6 +36,8 @@ interface Waiting {
 
 export class WriterQueue {
   readonly #lanes: Record<Lane, Waiting[]> = { decision: [], audit: [] };
+  /** Commits since one with decisions. */
+  #calm = EXPECT_MORE;
 
   get empty(): boolean {
     return this.#lanes.decision.length === 0 && this.#lanes.audit.length === 0;
@@ -40,8 +50,9 @@ export class WriterQueue {
   /** Takes what the next commit holds, decisions first. Entries of one append keep their order. */
   take(): Slice {
     const slice: Slice = { entries: [], parts: [] };
-    this.#takeFrom('decision', slice);
-    this.#takeFrom('audit', slice);
+    this.#takeFrom('decision', DECISIONS, slice);
+    this.#calm = slice.parts.length > 0 ? 0 : Math.min(this.#calm + 1, EXPECT_MORE);
+    this.#takeFrom('audit', this.#calm < EXPECT_MORE ? AUDIT_BESIDE_DECISIONS : AUDIT, slice);
     return slice;
   }
 
@@ -52,9 +63,8 @@ export class WriterQueue {
     }
   }
 
-  #takeFrom(lane: Lane, slice: Slice): void {
+  #takeFrom(lane: Lane, limit: Limit, slice: Slice): void {
     const queue = this.#lanes[lane];
-    const limit = LIMITS[lane];
     let entries = 0;
     let bytes = 0;
     let finished = 0;

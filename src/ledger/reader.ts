@@ -1,6 +1,6 @@
 // Reads a ledger folder, beside the live writer or without one, in any thread. Every method is a short read transaction of
 // its own that ends before it returns or yields: a reader that stayed in one would keep the writer from emptying its WAL.
-import { existsSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { SealgateError } from '../lib/errors.ts';
 import type { Leaf } from './entry.ts';
@@ -124,7 +124,8 @@ export class LedgerReader {
   }
 
   #refresh(): void {
-    if (!existsSync(this.dir)) throw new SealgateError('LEDGER_NOT_FOUND', `there is no ledger folder ${this.dir}`);
+    if (statSync(this.dir, { throwIfNoEntry: false })?.isDirectory() !== true)
+      throw new SealgateError('LEDGER_NOT_FOUND', `there is no ledger folder ${this.dir}`);
     for (const { number, path } of listShards(this.dir)) {
       if (!this.#shards.has(number)) this.#shards.set(number, new ShardReader(number, path));
     }
@@ -174,7 +175,7 @@ class ShardReader {
     let unpacked = this.#unpacked;
     if (unpacked?.bodies[seq - unpacked.first] === undefined) {
       const pack = this.#statements.packOf.get(seq);
-      if (pack === undefined) throw this.#corrupt(seq, 'its body is missing');
+      if (pack === undefined || pack.first + pack.count <= seq) throw this.#corrupt(seq, 'its body is missing');
       unpacked = { first: pack.first, bodies: this.#unpack(pack, leaf.size) };
       this.#unpacked = unpacked;
     }
@@ -188,16 +189,18 @@ class ShardReader {
     let end = from;
     // Leaving the loop resets the statement, which ends its read transaction.
     for (const pack of this.#statements.packsFrom.iterate(from)) {
+      if (pack.first > end || pack.first + pack.count <= from) break; // a gap
       packs.push(pack);
       bytes += pack.data.length;
       end = pack.first + pack.count;
       if (end >= to || bytes >= CHUNK_BYTES || end - from >= CHUNK_ENTRIES) break;
     }
+    if (packs.length === 0) throw this.#corrupt(from, 'its body is missing');
     const rows = this.#statements.leaves.all(from, Math.min(to, end));
     const entries: Entry[] = [];
     for (const pack of packs) {
       let bodies: readonly Body[] | undefined;
-      for (let seq = Math.max(from, pack.first); seq < Math.min(to, pack.first + pack.count); seq++) {
+      for (let seq = from + entries.length; seq < Math.min(to, pack.first + pack.count); seq++) {
         const row = rows[entries.length];
         if (row?.seq !== seq) throw this.#corrupt(seq, 'its leaf is missing');
         const leaf = this.#parse(row);
@@ -205,7 +208,6 @@ class ShardReader {
         entries.push(this.#entry(row, leaf, bodies[seq - pack.first]));
       }
     }
-    if (entries.length === 0) throw this.#corrupt(from, 'its body is missing');
     return entries;
   }
 

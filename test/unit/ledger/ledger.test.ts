@@ -98,27 +98,27 @@ describe('ledger', () => {
     expect(ledger.stats()).toMatchObject({ commits: commits.length, entries: 200 });
   });
 
-  it('lets a decision overtake a long audit queue, whose commits it waits for at most one at a time', async () => {
+  it('lets a decision overtake a long audit queue', async () => {
     const commits: CommitInfo[] = [];
     const ledger = await openTestLedger(tempDir(), { onCommit: (info) => commits.push(info) });
-    const bulk = Array.from({ length: 4000 }, (_, i) => event({ i, text: 'x'.repeat(1500) }));
+    const bulk = Array.from({ length: 20_000 }, (_, i) => event({ i, text: 'x'.repeat(500) }));
     const stream = ledger.append('audit', bulk);
-    const waits: number[] = [];
     let streaming = true;
     const end = stream.then((landed) => {
       streaming = false;
       return landed.at(-1) as Appended;
     });
-    for (let i = 0; streaming && i < 50; i++) {
-      const before = commits.length;
-      await ledger.append('decision', [decision(i, i)]);
-      if (streaming) waits.push(commits.length - before);
+    const seqs: number[] = [];
+    while (streaming && seqs.length < 10) {
+      const [landed] = await ledger.append('decision', [decision(seqs.length)]);
+      seqs.push(landed!.seq);
     }
-    await end;
-    expect(waits.length).toBeGreaterThan(3);
-    // The commit in progress when it arrived, and its own; one more may be answered in the same turn of the loop.
-    expect(Math.max(...waits)).toBeLessThanOrEqual(3);
-    expect(Math.max(...commits.map(({ entries }) => entries))).toBeLessThanOrEqual(256 + 50);
+    // Asked for right behind 20,000 events; one bounded commit may have begun, and some pass while main and writer take turns.
+    expect(seqs).toHaveLength(10);
+    expect(seqs[0]).toBeLessThan(2000);
+    expect(seqs[9]).toBeLessThan(15_000);
+    expect((await end).seq).toBe(20_010);
+    expect(Math.max(...commits.map(({ entries }) => entries))).toBeLessThanOrEqual(256);
   });
 
   it('signs a checkpoint within the interval while entries arrive, and one over the idle tail', async () => {
@@ -279,7 +279,9 @@ describe('ledger', () => {
     await ledger.append('decision', [decision(1)]);
     rmSync(`${places(root).shard}-wal`);
     await sleep(150);
-    expect((await rejection(ledger.append('decision', [decision(2)]))).message).toContain('-wal was removed');
+    expect((await rejection(ledger.append('decision', [decision(2)]))).message).toMatch(
+      /-wal was (removed|replaced)/, // a connection that opens late makes a new one
+    );
   });
 
   it('notices that another connection wrote, and acknowledges nothing more', async () => {

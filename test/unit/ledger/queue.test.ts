@@ -17,31 +17,43 @@ function message(id: number, lane: Lane, count: number, size = 10): AppendMessag
 }
 
 describe('writer queue', () => {
-  it('puts every waiting decision in front of one bounded slice of the audit lane', () => {
+  it('puts every waiting decision in front of one small slice of the audit lane', () => {
     const queue = new WriterQueue();
-    queue.push(message(1, 'audit', 400));
-    queue.push(message(2, 'audit', 400));
+    queue.push(message(1, 'audit', 100));
+    queue.push(message(2, 'audit', 100));
     queue.push(message(3, 'decision', 1));
     queue.push(message(4, 'decision', 2));
     expect(queue.take().parts).toEqual([
       { id: 3, first: 0, count: 1 },
       { id: 4, first: 1, count: 2 },
-      { id: 1, first: 3, count: 256 },
+      { id: 1, first: 3, count: 64 },
     ]);
     expect(queue.take().parts).toEqual([
-      { id: 1, first: 0, count: 144 },
-      { id: 2, first: 144, count: 112 },
+      { id: 1, first: 0, count: 36 },
+      { id: 2, first: 36, count: 28 },
     ]);
     queue.push(message(5, 'decision', 1));
     expect(queue.take().parts[0]).toEqual({ id: 5, first: 0, count: 1 });
-    expect(queue.take().parts).toEqual([{ id: 2, first: 0, count: 32 }]);
+    expect(queue.take().parts).toEqual([{ id: 2, first: 0, count: 8 }]);
     expect(queue.empty).toBe(true);
+  });
+
+  it('takes large slices of the audit lane while there are no decisions, and again some time after the last', () => {
+    const queue = new WriterQueue();
+    queue.push(message(1, 'audit', 100_000, 1));
+    expect(queue.take().entries).toHaveLength(256);
+    queue.push(message(2, 'decision', 1));
+    expect(queue.take().entries).toHaveLength(65);
+    const sizes = Array.from({ length: 40 }, () => queue.take().entries.length);
+    expect(sizes.slice(0, 31)).toEqual(Array(31).fill(64));
+    expect(sizes.slice(31)).toEqual(Array(9).fill(256));
   });
 
   it('bounds a slice by bytes, and lets one entry through whatever its size', () => {
     const queue = new WriterQueue();
     queue.push(message(1, 'audit', 4, 600_000));
     expect(queue.take().entries).toHaveLength(1);
+    queue.push(message(3, 'audit', 1, 5_000_000));
     queue.push(message(2, 'decision', 3, 9_000_000));
     expect(queue.take().parts).toEqual([
       { id: 2, first: 0, count: 1 },
