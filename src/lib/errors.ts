@@ -24,6 +24,8 @@ export const ERROR_CODES = {
   REQUEST_INVALID: 'a request is malformed',
   REQUEST_TOO_LARGE: 'a request body is over the limit',
   REQUEST_TOO_DEEP: 'a JSON document is nested too deeply',
+  SERVER_OVERLOADED: 'too many bytes of requests are being worked on',
+  CLIENT_UNVERIFIED: 'a client certificate is not one that is trusted here',
   CERTIFICATE_INVALID: 'a certificate or its key cannot be used',
   LISTEN_FAILED: 'a listener could not be opened',
   INTERNAL: 'something failed that should not have; the log says where',
@@ -31,6 +33,10 @@ export const ERROR_CODES = {
   QUERY_TIMEOUT: 'a query ran past its time limit',
   QUERY_UNAVAILABLE: 'the index cannot answer now',
   ENTRY_NOT_FOUND: 'the ledger holds no such entry',
+  ENTRY_UNSIGNED: 'no checkpoint covers the entry yet',
+  PROOF_INVALID: 'a proof file is malformed, altered or does not prove its entry',
+  PROOF_OTHER_LOG: 'a proof file is of another log than the key',
+  EXPORT_FAILED: 'the place for an export or a proof holds something else or cannot be written',
 } as const;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

@@ -1,0 +1,59 @@
+// GET /livez, /readyz and /metrics, for the kubelet and for Prometheus.
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { messageOf } from '../lib/errors.ts';
+
+/** One thing that readiness depends on; `detail` is shown either way. */
+export interface Check {
+  readonly name: string;
+  readonly check: () => { readonly ok: boolean; readonly detail?: string };
+}
+
+export interface HealthOptions {
+  readonly checks: readonly Check[];
+  readonly metrics: { readonly contentType: string; metrics(): Promise<string> };
+}
+
+/**
+ * Answers 200 or 503 to /readyz, with a line for each check as Kubernetes' own components write them when one fails or
+ * `?verbose` asks for it. /livez only says that the process answers: one that cannot acknowledge any more ends by itself.
+ */
+export function createHealthHandler(options: HealthOptions) {
+  return (request: IncomingMessage, response: ServerResponse): void => {
+    const { pathname, searchParams } = new URL(request.url ?? '/', 'http://localhost');
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      answer(response, 405, 'only GET and HEAD\n', { allow: 'GET, HEAD' });
+    } else if (pathname === '/livez') answer(response, 200, 'ok\n');
+    else if (pathname === '/readyz') answerReady(options.checks, searchParams.has('verbose'), response);
+    else if (pathname === '/metrics') void answerMetrics(options.metrics, response);
+    else answer(response, 404, 'there are /livez, /readyz and /metrics\n');
+  };
+}
+
+function answerReady(checks: readonly Check[], verbose: boolean, response: ServerResponse): void {
+  const results = checks.map(({ name, check }) => ({ name, ...check() }));
+  const ready = results.every(({ ok }) => ok);
+  const lines = results.map(
+    ({ name, ok, detail }) => `[${ok ? '+' : '-'}]${name} ${detail ?? (ok ? 'ok' : 'failed')}\n`,
+  );
+  const text = `${lines.join('')}readyz check ${ready ? 'passed' : 'failed'}\n`;
+  answer(response, ready ? 200 : 503, ready && !verbose ? 'ok\n' : text);
+}
+
+async function answerMetrics(metrics: HealthOptions['metrics'], response: ServerResponse): Promise<void> {
+  try {
+    answer(response, 200, await metrics.metrics(), { 'content-type': metrics.contentType });
+  } catch (error) {
+    answer(response, 500, `${messageOf(error)}\n`);
+  }
+}
+
+function answer(response: ServerResponse, status: number, body: string, headers: Record<string, string> = {}): void {
+  response.writeHead(status, {
+    'content-type': 'text/plain; charset=utf-8',
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+    ...headers,
+    'content-length': Buffer.byteLength(body),
+  });
+  response.end(body);
+}

@@ -1,0 +1,157 @@
+// Every metric that Sealgate exposes, and the functions by which the rooms record them. Label sets are closed: nothing that a
+// client chooses becomes a label, so that no client can make the registry grow. docs/metrics.md describes each for operators.
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { ErrorCode } from '../lib/errors.ts';
+import type { RejectionReason } from './rejection.ts';
+
+/** Seconds: a decision takes a millisecond on a quiet machine, and at most the 30 s that a webhook may be given. */
+const LATENCY = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30];
+
+export type Listener = 'admission' | 'audit';
+
+/** What is read when it is scraped. */
+export interface Observed {
+  readonly head: () => { readonly size: number; readonly signedSize: number };
+  readonly queued: () => Readonly<Record<'decision' | 'audit', { readonly entries: number; readonly bytes: number }>>;
+  readonly walBytes: () => number;
+  /** Entries that the index holds of the shard that is written. */
+  readonly indexed: () => number;
+  readonly policies: () => { readonly running: number; readonly waiting: number };
+}
+
+export type Metrics = ReturnType<typeof createMetrics>;
+
+export function createMetrics(version: string) {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry });
+  const counter = <L extends string>(name: string, help: string, labelNames: readonly L[] = []) =>
+    new Counter<L>({ name, help, labelNames: [...labelNames], registers });
+  const histogram = (name: string, help: string) => new Histogram({ name, help, buckets: LATENCY, registers });
+  const gauge = (name: string, help: string, read: () => number) =>
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(read());
+      },
+    });
+
+  new Gauge({ name: 'sealgate_build_info', help: 'Always 1.', labelNames: ['version'], registers }).set({ version }, 1);
+  const decisions = counter('sealgate_admission_decisions_total', 'Decisions recorded.', ['outcome']);
+  const decisionSeconds = histogram(
+    'sealgate_admission_duration_seconds',
+    'From the headers of a review to the answer, recording included.',
+  );
+  const admissionRefused = counter('sealgate_admission_refused_total', 'Requests answered with an HTTP error.', [
+    'code',
+  ]);
+  const unrecorded = counter('sealgate_admission_unrecorded_total', 'Decisions that could not be recorded.', ['code']);
+  const undelivered = counter('sealgate_admission_undelivered_total', 'Decisions whose client was gone.');
+  const redacted = counter('sealgate_redacted_total', 'Documents from which something was removed.', ['source']);
+  const policyResults = counter('sealgate_policy_results_total', 'Members of policy results.', ['action']);
+  const policyFailures = counter('sealgate_policy_failures_total', 'Policies that gave no verdict.', ['code']);
+  const workersReplaced = counter(
+    'sealgate_policy_workers_replaced_total',
+    'Evaluator threads that had to be replaced.',
+  );
+  const batches = counter('sealgate_audit_batches_total', 'Audit batches acknowledged.');
+  const events = counter('sealgate_audit_events_total', 'Audit events acknowledged, duplicates included.');
+  const eventBytes = counter('sealgate_audit_bytes_total', 'Bytes of acknowledged audit batches.');
+  const duplicates = counter('sealgate_audit_duplicates_total', 'Audit events that were recorded already.');
+  const malformed = counter('sealgate_audit_malformed_total', 'Items of audit batches that were not audit events.');
+  const auditRefused = counter('sealgate_audit_refused_total', 'Audit batches answered with an HTTP error.', ['code']);
+  const auditSeconds = histogram(
+    'sealgate_audit_duration_seconds',
+    'From the headers of an audit batch to the answer.',
+  );
+  const rejected = counter('sealgate_listener_rejected_total', 'Connections and requests that no handler saw.', [
+    'listener',
+    'reason',
+  ]);
+  const commits = counter('sealgate_ledger_commits_total', 'Transactions on disk.');
+  const entries = counter('sealgate_ledger_entries_total', 'Entries on disk since the start.');
+  const entryBytes = counter('sealgate_ledger_bytes_total', 'Bytes of leaves and bodies on disk, before compression.');
+  const commitSeconds = histogram('sealgate_ledger_commit_seconds', 'One transaction, its fsync included.');
+  const failed = counter('sealgate_ledger_failed_total', 'Times that the ledger had to stop acknowledging.');
+  const expiry = new Gauge({
+    name: 'sealgate_certificate_expires_seconds',
+    help: 'When the server certificate ends, in seconds since the Unix epoch.',
+    labelNames: ['listener'],
+    registers,
+  });
+  /** Counters with a closed label exist from the start, so that their first increment is visible as one. */
+  for (const outcome of ['allowed', 'denied', 'failed']) decisions.inc({ outcome }, 0);
+  for (const source of ['review', 'event']) redacted.inc({ source }, 0);
+  for (const action of ['deny', 'warn', 'audit']) policyResults.inc({ action }, 0);
+
+  return {
+    registry,
+    /** Once, when everything is open: what a scrape reads. */
+    observe(observed: Observed): void {
+      gauge('sealgate_ledger_size', 'Entries in the shard that is written.', () => observed.head().size);
+      gauge('sealgate_ledger_signed_size', 'Entries that a checkpoint covers.', () => observed.head().signedSize);
+      gauge('sealgate_ledger_wal_bytes', 'Size of the write-ahead log.', observed.walBytes);
+      gauge('sealgate_ledger_queued_entries', 'Entries that wait for the writer.', () => {
+        const { decision, audit } = observed.queued();
+        return decision.entries + audit.entries;
+      });
+      gauge('sealgate_ledger_queued_bytes', 'Bytes that wait for the writer.', () => {
+        const { decision, audit } = observed.queued();
+        return decision.bytes + audit.bytes;
+      });
+      gauge('sealgate_index_size', 'Entries of that shard in the index.', observed.indexed);
+      gauge('sealgate_policy_running', 'Evaluations in progress.', () => observed.policies().running);
+      gauge('sealgate_policy_waiting', 'Reviews that wait for an evaluator.', () => observed.policies().waiting);
+    },
+    admission: {
+      decided(outcome: 'allowed' | 'denied' | 'failed', seconds: number): void {
+        decisions.inc({ outcome });
+        decisionSeconds.observe(seconds);
+      },
+      refused: (code: ErrorCode) => admissionRefused.inc({ code }),
+      unrecorded: (code: ErrorCode) => unrecorded.inc({ code }),
+      undelivered: () => undelivered.inc(),
+      redacted: () => redacted.inc({ source: 'review' }),
+    },
+    audit: {
+      acknowledged(
+        batch: { events: number; duplicates: number; malformed: number; bytes: number },
+        seconds: number,
+      ): void {
+        batches.inc();
+        events.inc(batch.events);
+        duplicates.inc(batch.duplicates);
+        malformed.inc(batch.malformed);
+        eventBytes.inc(batch.bytes);
+        auditSeconds.observe(seconds);
+      },
+      refused: (code: ErrorCode) => auditRefused.inc({ code }),
+      redacted: (count: number) => redacted.inc({ source: 'event' }, count),
+    },
+    policy: {
+      evaluated(
+        results: readonly { readonly action: 'deny' | 'warn' | 'audit' }[],
+        failures: readonly { readonly code: ErrorCode }[],
+      ): void {
+        for (const { action } of results) policyResults.inc({ action });
+        for (const { code } of failures) policyFailures.inc({ code });
+      },
+      workerReplaced: () => workersReplaced.inc(),
+    },
+    ledger: {
+      committed(info: { readonly entries: number; readonly bytes: number; readonly seconds: number }): void {
+        commits.inc();
+        entries.inc(info.entries);
+        entryBytes.inc(info.bytes);
+        commitSeconds.observe(info.seconds);
+      },
+      failed: () => failed.inc(),
+    },
+    listener: (listener: Listener) => ({
+      rejected: (reason: RejectionReason) => rejected.inc({ listener, reason }),
+    }),
+    certificateExpires: (listener: Listener, expires: Date) => expiry.set({ listener }, expires.getTime() / 1000),
+  };
+}
