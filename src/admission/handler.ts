@@ -6,7 +6,6 @@ import { messageOf, SealgateError } from '../lib/errors.ts';
 import type { HttpAnswer, HttpHandler, HttpRequest } from '../lib/http.ts';
 import { JsonDocument } from '../lib/json-document.ts';
 import { answerRefusal, codedError, type Refusal, refusalOf, refusePost } from '../lib/json-http.ts';
-import type { Redacted } from '../lib/redaction.ts';
 import type { Evaluation } from '../policy/types.ts';
 import { deadlineOf } from './deadline.ts';
 import { decisionEntry, undeliveredEntry } from './record.ts';
@@ -22,36 +21,39 @@ const ENGINE_GRACE_MS = 100;
 export function createAdmissionHandler(parts: AdmissionParts): HttpHandler {
   // One table for all requests: each is done with it before anything is awaited.
   const doc = new JsonDocument();
-
   return async (request) => {
-    const refusal = refusePost(request);
-    if (refusal !== undefined) return refuse(parts, refusal);
-    const began = performance.now();
-    let review: Review;
-    let redacted: Redacted;
     try {
-      review = readReview(request.body, doc, parts.settings.maxDepth);
-      redacted = parts.redactor.review(doc);
+      return await admit(parts, request, doc);
     } catch (thrown) {
       return refuse(parts, refusalOf(coded(parts, thrown)));
     }
-    if (redacted.changed) parts.metrics.redacted();
-    const read = performance.now();
-    const evaluation = await evaluate(parts, request, review);
-    const verdict = recordable(evaluation, redacted);
-    const took = { receive: began - request.receivedAt, read: read - began, policies: performance.now() - read };
-    const entry = decisionEntry(review.uid, request.peer, verdict, took, redacted);
-    let appended: Appended | undefined;
-    try {
-      [appended] = await parts.ledger.append('decision', [entry]);
-    } catch (thrown) {
-      return unrecorded(parts, review, verdict, coded(parts, thrown));
-    }
-    if (appended === undefined) {
-      return unrecorded(parts, review, verdict, new SealgateError('LEDGER_WRITE_FAILED', 'the ledger named no entry'));
-    }
-    return recorded(parts, request, review, verdict, appended);
   };
+}
+
+async function admit(parts: AdmissionParts, request: HttpRequest, doc: JsonDocument): Promise<HttpAnswer> {
+  const refusal = refusePost(request);
+  if (refusal !== undefined) return refuse(parts, refusal);
+  const began = performance.now();
+  const review = readReview(request.body, doc, parts.settings.maxDepth);
+  const redacted = parts.redactor.review(doc);
+  if (redacted.changed) parts.metrics.redacted();
+  const read = performance.now();
+  const verdict = recordable(await evaluate(parts, request, review), redacted);
+  const took = { receive: began - request.receivedAt, read: read - began, policies: performance.now() - read };
+  const entry = decisionEntry(review.uid, request.peer, verdict, took, redacted);
+  let appended: Appended;
+  try {
+    appended = only(await parts.ledger.append('decision', [entry]));
+  } catch (thrown) {
+    return unrecorded(parts, review, verdict, coded(parts, thrown));
+  }
+  return recorded(parts, request, review, verdict, appended);
+}
+
+function only(appended: readonly Appended[]): Appended {
+  const [first] = appended;
+  if (first === undefined) throw new SealgateError('LEDGER_WRITE_FAILED', 'the ledger named no entry');
+  return first;
 }
 
 /** The verdict of the policies, or a denial that says why there is none. */
