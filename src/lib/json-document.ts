@@ -81,8 +81,8 @@ export class JsonDocument {
     if (first === QUOTE) return ~this.#string(at);
     if (first !== LEFT_BRACE && first !== LEFT_BRACKET) {
       if (first === undefined) throw invalid('ends where a value should be', at);
-      const node = this.#add(at, PLAIN);
       const end = skipLiteral(bytes, at);
+      const node = this.#add(at, PLAIN);
       this.#table[node * STRIDE + 1] = end;
       return ~end;
     }

@@ -113,5 +113,8 @@ describe('JsonDocument', () => {
     expect(doc.complete(2)).toBe(true);
     expect(doc.slice(2).toString()).toBe('{"b":1}');
     expect(doc.complete(6)).toBe(false);
+    // A key whose value is broken has none.
+    expect(() => doc.scan(Buffer.from('{"a":tru}'))).toThrow();
+    expect(doc.complete(2)).toBe(false);
   });
 });
