@@ -1,0 +1,28 @@
+// `sealgate serve`: the pod. Runs until it is told to stop, or until the ledger can no longer keep its promise.
+import type { Command } from 'commander';
+import { addSettingOptions } from '../config/flags.ts';
+import { loadSettings } from '../config/loader.ts';
+import { startServer } from '../serve.ts';
+
+export function register(program: Command): void {
+  const command = program
+    .command('serve')
+    .summary('run the admission webhook, the audit sink and the query API')
+    .description(
+      'Runs Sealgate until SIGTERM or SIGINT. Every setting can be given as a flag, in the environment or in a file (docs/settings.md).',
+    );
+  addSettingOptions(command).action(async (_options, self: Command) => {
+    const running = await startServer(loadSettings({ flags: self.opts(), environment: process.env }));
+    const signal = new Promise<string>((resolve) => {
+      for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => resolve(name));
+    });
+    const reason = await Promise.race([signal, running.failed]);
+    if (typeof reason === 'string') {
+      await running.stop(reason);
+      return;
+    }
+    // Nothing can be acknowledged any more, and what the disk holds is found out by starting again: no orderly stop.
+    process.stderr.write(`sealgate serve: ${reason.code}: ${reason.message}\n`);
+    process.exit(1);
+  });
+}

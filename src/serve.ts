@@ -1,0 +1,309 @@
+// The one composition root of the pod: builds every part from the inside out, connects them, and stops them from the outside in.
+import { mkdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { createAdmissionHandler } from './admission/handler.ts';
+import { createApi } from './api/app.ts';
+import { createQueries } from './api/queries.ts';
+import { createAuditHandler } from './audit/handler.ts';
+import { createRedeliveryWindow, type RedeliveryWindow, rebuild } from './audit/redelivery.ts';
+import type { LoadedSettings } from './config/loader.ts';
+import type { Settings } from './config/schema.ts';
+import { type IndexView, openView } from './index/view.ts';
+import { openCertificates } from './kube/certificates.ts';
+import { loadOrCreateKey } from './ledger/key.ts';
+import { type Ledger, openLedger } from './ledger/ledger.ts';
+import { LedgerReader } from './ledger/reader.ts';
+import { entriesSince } from './ledger/recent.ts';
+import { systemClock } from './lib/clock.ts';
+import type { SealgateError } from './lib/errors.ts';
+import { createLog, type Log } from './lib/log.ts';
+import type { Redactor } from './lib/redaction.ts';
+import { VERSION } from './lib/version.ts';
+import { startEngine } from './policy/engine.ts';
+import type { BundleInfo, PolicyEngine } from './policy/types.ts';
+import { createRedactor } from './redact/redactor.ts';
+import type { Route } from './server/exchange.ts';
+import { type Check, createHealthHandler } from './server/health.ts';
+import { openHttpListener } from './server/http-listener.ts';
+import { openListener, type TlsListener } from './server/listener.ts';
+import { createMetrics, type Metrics } from './server/metrics.ts';
+
+const MIB = 2 ** 20;
+
+export interface Running {
+  /** Resolves when the ledger can no longer acknowledge anything: the process has to end and start again. */
+  readonly failed: Promise<SealgateError>;
+  /** Refuses new work, answers what was accepted, signs a last checkpoint, closes. Safe to call twice. */
+  stop(reason: string): Promise<void>;
+}
+
+/** Everything that was started, newest last: stopping goes the other way, and a failed start stops what there is. */
+class Started {
+  readonly #stops: { readonly name: string; readonly stop: () => Promise<void> | void }[] = [];
+
+  add(name: string, stop: () => Promise<void> | void): void {
+    this.#stops.push({ name, stop });
+  }
+
+  async stop(log: Log): Promise<void> {
+    for (const { name, stop } of this.#stops.splice(0).reverse()) {
+      try {
+        await stop();
+      } catch (error) {
+        log.error({ error, part: name }, 'stopping a part failed');
+      }
+    }
+  }
+}
+
+/** Starts the pod. Rejects with the reason when anything cannot be started; then nothing is left running. */
+export async function startServer({ settings, digest }: LoadedSettings): Promise<Running> {
+  const log = createLog(settings.log.level);
+  const started = new Started();
+  try {
+    return await build(settings, digest, log, started);
+  } catch (error) {
+    await started.stop(log);
+    throw error;
+  }
+}
+
+async function build(settings: Settings, digest: string, log: Log, started: Started): Promise<Running> {
+  const inData = (...path: string[]) => join(settings.dataDir, ...path);
+  const failure = Promise.withResolvers<SealgateError>();
+  const metrics = createMetrics(VERSION);
+
+  // Policies first: a mistake in them is found before anything is written.
+  const engine = await startPolicies(settings, metrics, log);
+  started.add('policies', () => engine.close());
+
+  // Health opens before and closes after all that it tells of.
+  let phase: 'starting' | 'ready' | 'stopping' = 'starting';
+  const checks: Check[] = [{ name: 'phase', check: () => ({ ok: phase === 'ready', detail: phase }) }];
+  const health = await openHttpListener({
+    ...{ name: 'metrics', host: settings.metrics.host, port: settings.metrics.port },
+    handler: createHealthHandler({ checks, metrics: metrics.registry }),
+  });
+  started.add('metrics and health', () => health.close());
+
+  mkdirSync(settings.dataDir, { recursive: true, mode: 0o700 });
+  const key = loadOrCreateKey(settings.ledger.keyFile ?? inData('keys', 'ledger.key'), logName(settings));
+  // Set once the index is open: the first commits come before it.
+  let view: IndexView | undefined;
+  const ledger = await openLedger({
+    dir: inData('ledger'),
+    key,
+    version: VERSION,
+    settingsDigest: digest,
+    checkpointIntervalMs: settings.ledger.checkpointIntervalMs,
+    limits: { bytes: settings.ledger.maxQueuedBytes },
+    onFatal: (error) => {
+      metrics.ledger.failed();
+      failure.resolve(error);
+    },
+    onHead: (head) => view?.notify(head),
+    onCommit: (info) => metrics.ledger.committed(info),
+  });
+  // Known when the stop begins, long after this is registered.
+  let reason = 'the start failed';
+  started.add('ledger', () => ledger.close(reason));
+  const { origin, recovery, vkey } = ledger;
+  log[recovery.clean ? 'info' : 'warn']({ origin, vkey, ...recovery }, 'the ledger is open');
+  checks.push({ name: 'ledger', check: () => ledgerCheck(ledger) });
+  await ledger.append('decision', [policyEntry(engine.bundle)]);
+
+  view = openView({ ledgerDir: ledger.dir, file: inData('index', 'index.sqlite'), log: log.child({ part: 'index' }) });
+  const index = view;
+  started.add('index', () => index.close());
+  index.notify(ledger.head());
+  const timeLimitMs = settings.api.queryTimeoutMs;
+  const queries = createQueries({ ledgerDir: ledger.dir, vkey, view: index, timeLimitMs });
+  started.add('queries', () => queries.close());
+  const now = () => systemClock().now();
+  const bundle = () => engine.bundle.digest;
+  const api = await openHttpListener({
+    ...{ name: 'api', host: settings.api.host, port: settings.api.port },
+    handler: createApi({
+      ...{ queries, view: index, origin, vkey, version: VERSION, bundle, now },
+      head: () => ledger.head(),
+      log: log.child({ part: 'api' }),
+    }),
+  });
+  started.add('query API', () => api.close());
+  metrics.observe({
+    head: () => ledger.head(),
+    queued: () => ledger.stats().queued,
+    walBytes: () => ledger.stats().walBytes,
+    indexed: () => index.position()?.size ?? 0,
+    policies: () => engine.stats(),
+  });
+
+  const redactor = createRedactor(settings.redact);
+  const { admission, audit } = await openListeners({ settings, log, metrics, engine, ledger, redactor, started });
+  phase = 'ready';
+  const ports = { admission: admission.port, audit: audit.port, api: api.port, metrics: health.port };
+  log.info({ version: VERSION, origin, bundle: engine.bundle.digest, ports }, 'ready');
+
+  let stopping: Promise<void> | undefined;
+  return {
+    failed: failure.promise,
+    stop: (why) => {
+      phase = 'stopping';
+      reason = why;
+      stopping ??= started.stop(log).then(() => log.info({ reason: why }, 'stopped'));
+      return stopping;
+    },
+  };
+}
+
+function ledgerCheck(ledger: Ledger): { ok: boolean; detail: string } {
+  const { shard, size, signedSize } = ledger.head();
+  return { ok: true, detail: `shard ${shard}, ${size} entries, ${signedSize} signed` };
+}
+
+function startPolicies({ policy }: Settings, metrics: Metrics, log: Log): Promise<PolicyEngine> {
+  const maxBytes = policy.memoryLimitMiB * MIB;
+  return startEngine({
+    dir: policy.dir,
+    opa: policy.opa,
+    workers: policy.workers === 0 ? availableParallelism() : policy.workers,
+    timeLimitMs: policy.timeLimitMs,
+    maxPending: policy.maxPending,
+    memory: { maxBytes, recycleBytes: Math.min(64 * MIB, maxBytes / 2), heapMb: 256 },
+    onWorkerReplaced: (reason) => {
+      metrics.policy.workerReplaced();
+      log.warn({ reason }, 'a policy worker was replaced');
+    },
+  });
+}
+
+/** The engine, with what it finds counted. */
+function counted(engine: PolicyEngine, metrics: Metrics): Pick<PolicyEngine, 'bundle' | 'evaluate'> {
+  return {
+    bundle: engine.bundle,
+    evaluate: async (facts, input, deadline) => {
+      const evaluation = await engine.evaluate(facts, input, deadline);
+      metrics.policy.evaluated(evaluation.results, evaluation.failures);
+      return evaluation;
+    },
+  };
+}
+
+interface ListenerParts {
+  readonly settings: Settings;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly engine: PolicyEngine;
+  readonly ledger: Ledger;
+  readonly redactor: Redactor;
+  readonly started: Started;
+}
+
+/** The two TLS listeners, each with its certificates. They open last, when everything behind them works. */
+async function openListeners(parts: ListenerParts): Promise<{ admission: TlsListener; audit: TlsListener }> {
+  const { settings, log, metrics, engine, ledger, redactor } = parts;
+  const admissionLog = log.child({ part: 'admission' });
+  const admission = await openTls(parts, 'admission', {
+    path: settings.admission.path,
+    bodyLimitBytes: settings.admission.bodyLimitBytes,
+    handler: createAdmissionHandler({
+      engine: counted(engine, metrics),
+      ledger,
+      redactor,
+      settings: settings.admission,
+      metrics: metrics.admission,
+      log: admissionLog,
+    }),
+  });
+  const auditLog = log.child({ part: 'audit' });
+  const audit = await openTls(parts, 'audit', {
+    path: settings.audit.path,
+    bodyLimitBytes: settings.audit.bodyLimitBytes,
+    handler: createAuditHandler({
+      ledger,
+      redactor,
+      window: redeliveryWindow(settings, ledger),
+      settings: settings.audit,
+      metrics: metrics.audit,
+      log: auditLog,
+    }),
+  });
+  return { admission, audit };
+}
+
+async function openTls(
+  parts: ListenerParts,
+  name: 'admission' | 'audit',
+  route: Omit<Route, 'method'>,
+): Promise<TlsListener> {
+  const { settings, metrics, started } = parts;
+  const log = parts.log.child({ part: name });
+  const { host, port, tls } = settings[name];
+  let listener: TlsListener | undefined;
+  const certificates = await openCertificates({
+    name,
+    dir: join(settings.dataDir, 'tls', name),
+    hostnames: settings.tls.hostnames,
+    validityDays: settings.tls.validityDays,
+    caValidityDays: settings.tls.caValidityDays,
+    client: name === 'audit',
+    given: tls,
+    now: Date.now,
+    onChange: (changed) => {
+      log.info({ expires: changed.expires }, 'certificates have changed');
+      metrics.certificateExpires(name, changed.expires);
+      listener?.setMaterial(changed.material);
+    },
+    onProblem: (error) => log.error({ error }, 'a certificate cannot be used'),
+  });
+  started.add(`the ${name} certificates`, () => certificates.close());
+  metrics.certificateExpires(name, certificates.current.expires);
+  const { material } = certificates.current;
+  listener = await openListener({
+    name,
+    host,
+    port,
+    material,
+    clientCertificates:
+      material.clientCa === undefined ? 'none' : tls.requireClientCertificate ? 'required' : 'optional',
+    routes: [{ method: 'POST', ...route }],
+    limits: settings.server,
+    metrics: metrics.listener(name),
+    log,
+  });
+  const opened = listener;
+  started.add(`the ${name} listener`, async () => {
+    const cut = await opened.drain(settings.shutdown.graceMs);
+    if (cut > 0) log.warn({ cut }, 'requests were cut off while stopping');
+  });
+  return opened;
+}
+
+/** What the API server may deliver again: the newest events of the ledger, from before this start. */
+function redeliveryWindow({ audit: { redelivery } }: Settings, ledger: Ledger): RedeliveryWindow {
+  const now = () => systemClock().now() / 1000;
+  const window = createRedeliveryWindow(redelivery, now);
+  const reader = LedgerReader.open(ledger.dir);
+  try {
+    const since = (now() - redelivery.seconds * 1000) * 1000;
+    rebuild(window, entriesSince(reader, ledger.shard, since, redelivery.maxEvents));
+  } finally {
+    reader.close();
+  }
+  return window;
+}
+
+function logName({ identity }: Settings): string {
+  return `${identity.domain}/${identity.cluster}/${identity.replica}`;
+}
+
+/** The bodies of entries that only the composition root writes. */
+function policyEntry(bundle: BundleInfo) {
+  const policies = bundle.policies.map(({ policy, rules }) => ({
+    policy,
+    rules: rules.map(({ rule, action, severity }) => ({ rule, action, severity })),
+  }));
+  const body = { bundle: bundle.digest, files: bundle.files, policies };
+  return { kind: 'policy', extra: { bundle: bundle.digest }, body: Buffer.from(JSON.stringify(body)) } as const;
+}
