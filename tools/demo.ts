@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { Agent, request } from 'node:https';
 import { join, relative } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { escapeTerminal } from '../src/cli/terminal.ts';
 import { run, waitUntil } from './cluster/process.ts';
 import { toolPath } from './tool-path.ts';
@@ -150,6 +151,7 @@ try {
   const entries = await playReviews();
   const { batches, events } = await playAudit(entries);
   console.log(`\n${entries.size} AdmissionReviews decided, ${events} audit events in ${batches} batches recorded.\n`);
+  await sleep(1_500); // a checkpoint is signed every second: then it covers everything that was just recorded
   const key = join(DATA, 'keys', 'ledger.vkey');
   const verify = spawnSync(process.execPath, [MAIN, 'verify', DATA, '--key', key], { encoding: 'utf8' });
   process.stdout.write(verify.stdout);
