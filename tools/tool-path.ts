@@ -30,6 +30,11 @@ export const TOOLS = {
   etcd: { module: 'etcd', package: 'go.etcd.io/etcd/server/v3', versionOf: 'go.etcd.io/etcd/server/v3' },
   'kube-apiserver': { ...KUBERNETES, package: 'k8s.io/kubernetes/cmd/kube-apiserver' },
   kubectl: { ...KUBERNETES, package: 'k8s.io/kubernetes/cmd/kubectl' },
+  fsck: {
+    module: 'tessera',
+    package: 'github.com/transparency-dev/tessera/cmd/fsck',
+    versionOf: 'github.com/transparency-dev/tessera',
+  },
   tlogcheck: { module: 'tlogcheck', package: '.' },
 } as const satisfies Record<string, Tool>;
 
