@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ApiException, CoreV1Api, KubeConfig } from '@kubernetes/client-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LedgerReader } from '../../src/ledger/reader.ts';
 import { type ControlPlane, startControlPlane } from '../../tools/cluster/control-plane.ts';
@@ -109,6 +110,24 @@ describe('a real kube-apiserver with Sealgate as webhook and audit backend', () 
     expect(decision?.allowed).toBe(false);
   });
 
+  it('gives any client the denial as a Status of the API, not only kubectl', async () => {
+    const config = new KubeConfig();
+    config.loadFromFile(plane.kubeconfigFor('alice'));
+    const pod = {
+      metadata: { name: 'worse', namespace: 'default' },
+      spec: { containers: [{ name: 'worse', image: DIGEST, securityContext: { privileged: true } }] },
+    };
+    const refusal = await config
+      .makeApiClient(CoreV1Api)
+      .createNamespacedPod({ namespace: 'default', body: pod })
+      .catch((error: unknown) => error);
+    expect(refusal).toBeInstanceOf(ApiException);
+    const { code, body } = refusal as ApiException<string>;
+    expect(code).toBe(403);
+    expect(JSON.parse(body)).toMatchObject({ kind: 'Status', reason: 'Forbidden', code: 403 });
+    expect(body).toContain('container \\"worse\\" is privileged');
+  });
+
   it('lets a good pod pass, and warns where a policy only warns', async () => {
     const good = await plane.kubectl(['run', 'good', `--image=${DIGEST}`], alice);
     expect(good).toMatchObject({ code: 0 });
@@ -142,7 +161,7 @@ describe('a real kube-apiserver with Sealgate as webhook and audit backend', () 
   it('has the audit event of each request, which names the decision by entry and hash', async () => {
     const decisions = entriesOf<Decision>(dataDir, 'decision');
     let events: Recorded<{ event: AuditEvent }>[] = [];
-    const wanted = decisions.filter((d) => d.body.review.request.operation !== 'CONNECT');
+    const wanted = decisions;
     const named = () => {
       events = entriesOf<{ event: AuditEvent }>(dataDir, 'event');
       const names = new Map<string, string>();
