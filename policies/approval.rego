@@ -1,9 +1,9 @@
 # METADATA
 # title: Production changes are approved
 # description: >-
-#   A new or changed workload in a production namespace carries the annotations sealgate.dev/approved-by, somebody other than who
-#   applies it, and sealgate.dev/change, the reference of the change, which a later change must renew. The annotation is a claim by who
-#   applies it; the record keeps claim and claimant together.
+#   A new or changed workload in a production namespace carries the annotations sealgate.dev/approved-by, somebody other
+#   than who applies it, and sealgate.dev/change, the reference of the change, which a later change must renew. The
+#   annotation is a claim by who applies it; the record keeps claim and claimant together.
 # custom:
 #   action: deny
 #   severity: high

@@ -1,7 +1,8 @@
 # METADATA
 # title: cluster-admin is not handed out
 # description: >-
-#   Binding the role cluster-admin gives everything, in a namespace or in the cluster. Only subjects of data.sealgate.clusterAdmins may be bound.
+#   Binding the role cluster-admin gives everything, in a namespace or in the cluster. Only subjects of
+#   data.sealgate.clusterAdmins may be bound.
 # custom:
 #   action: deny
 #   severity: critical

@@ -1,7 +1,8 @@
 # METADATA
 # title: No way around RBAC
 # description: >-
-#   The verbs escalate and bind on roles, and impersonate on identities, let their holder become anybody. Rules that grant them are refused.
+#   The verbs escalate and bind on roles, and impersonate on identities, let their holder become anybody. Rules that
+#   grant them are refused.
 # custom:
 #   action: deny
 #   severity: critical

@@ -1,8 +1,8 @@
 # METADATA
 # title: Production runs known images
 # description: >-
-#   In production namespaces an image is named by digest, so that what was approved is what runs, and comes from a registry of
-#   data.sealgate.allowedRegistries. Elsewhere a tag is a warning.
+#   In production namespaces an image is named by digest, so that what was approved is what runs, and comes from a
+#   registry of data.sealgate.allowedRegistries. Elsewhere a tag is a warning.
 # custom:
 #   severity: high
 #   match:

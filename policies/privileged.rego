@@ -1,8 +1,8 @@
 # METADATA
 # title: No privileged containers
 # description: >-
-#   A privileged container, one with capabilities that amount to it, or a Windows host process owns its node. Only namespaces of
-#   data.sealgate.hostNamespaces may have them.
+#   A privileged container, one with capabilities that amount to it, or a Windows host process owns its node. Only
+#   namespaces of data.sealgate.hostNamespaces may have them.
 # custom:
 #   action: deny
 #   severity: critical

@@ -1,7 +1,8 @@
 # METADATA
 # title: Containers say what they need
 # description: >-
-#   A container without a memory limit or a CPU request can starve its neighbours. A warning, because many charts are not there yet.
+#   A container without a memory limit or a CPU request can starve its neighbours. A warning, because many charts are
+#   not there yet.
 # custom:
 #   action: warn
 #   severity: low

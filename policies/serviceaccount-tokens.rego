@@ -1,8 +1,8 @@
 # METADATA
 # title: No tokens of the control plane's service accounts
 # description: >-
-#   A token of a service account in a protected namespace acts as that account. Only the control plane, which needs them for its pods and
-#   controllers, and operators may ask for one, be it by TokenRequest or as a long-lived Secret.
+#   A token of a service account in a protected namespace acts as that account. Only the control plane, which needs them
+#   for its pods and controllers, and operators may ask for one, be it by TokenRequest or as a long-lived Secret.
 # custom:
 #   action: deny
 #   severity: critical

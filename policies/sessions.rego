@@ -1,8 +1,8 @@
 # METADATA
 # title: Record of sessions
 # description: >-
-#   Every exec, attach and port-forward into a pod is marked in the record, so that a query finds them. The command is not repeated: it may
-#   hold a secret.
+#   Every exec, attach and port-forward into a pod is marked in the record, so that a query finds them. The command is
+#   not repeated: it may hold a secret.
 # custom:
 #   action: audit
 #   severity: medium

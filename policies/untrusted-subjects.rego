@@ -1,8 +1,9 @@
 # METADATA
 # title: Roles are not for everybody
 # description: >-
-#   A binding for system:anonymous or system:unauthenticated opens the cluster to whoever reaches it; system:masters passes every check of RBAC, so
-#   that a binding for it can only mislead. A binding for every authenticated user or service account is a warning.
+#   A binding for system:anonymous or system:unauthenticated opens the cluster to whoever reaches it; system:masters
+#   passes every check of RBAC, so that a binding for it can only mislead. A binding for every authenticated user or
+#   service account is a warning.
 # custom:
 #   severity: critical
 #   match:

@@ -1,8 +1,8 @@
 # METADATA
 # title: Roles say what they allow
 # description: >-
-#   A rule with every verb on every resource, or on every resource of every group, is cluster-admin by another name. One wildcard alone is a
-#   warning: it grants what does not exist yet.
+#   A rule with every verb on every resource, or on every resource of every group, is cluster-admin by another name. One
+#   wildcard alone is a warning: it grants what does not exist yet.
 # custom:
 #   severity: high
 #   match:

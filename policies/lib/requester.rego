@@ -5,7 +5,8 @@ username := input.request.userInfo.username
 
 groups contains group if some group in input.request.userInfo.groups
 
-# The API server itself, the control plane's components, the kubelets, and the controllers, which use service accounts of kube-system.
+# The API server itself, the control plane's components, the kubelets, and the controllers, which use service accounts
+# of kube-system.
 is_system if username == "system:apiserver"
 
 is_system if startswith(username, "system:kube-")

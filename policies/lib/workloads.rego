@@ -16,8 +16,8 @@ pod_spec(name, workload) := workload.spec.template.spec if {
 
 pod_spec("CronJob", job) := job.spec.jobTemplate.spec.template.spec
 
-# An update that leaves the specification as it was brings nothing new: labels and finalizers of a pod from before the policy
-# must stay changeable, or it could never be deleted.
+# An update that leaves the specification as it was brings nothing new: labels and finalizers of a pod from before the
+# policy must stay changeable, or it could never be deleted.
 changed if input.request.operation == "CREATE"
 
 changed if {

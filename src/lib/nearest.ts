@@ -14,7 +14,9 @@ export function nearestName(name: string, known: Iterable<string>): string | und
   return best;
 }
 
-/** Insertions, deletions and substitutions, and swaps of two neighbours, each counted once (optimal string alignment). */
+/**
+ * Insertions, deletions and substitutions, and swaps of two neighbours, each counted once (optimal string alignment).
+ */
 function editDistance(a: string, b: string): number {
   let twoBack: number[] = [];
   let previous = Array.from({ length: b.length + 1 }, (_, j) => j);

@@ -1,4 +1,5 @@
-// Policy folder → Wasm module: read once, checked, compiled by `opa build` with one entrypoint for each rule that is asked.
+// Policy folder → Wasm module: read once, checked, compiled by `opa build` with one entrypoint for each rule that is
+// asked.
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -29,8 +30,8 @@ export function rulesOf(policies: readonly PolicyInfo[]): BundleRule[] {
 }
 
 /**
- * Compiles the folder `dir` with the opa binary `opa`. Throws POLICY_INVALID with file and line for what does not parse or compile, for wrong
- * METADATA, and for built-ins that are not available.
+ * Compiles the folder `dir` with the opa binary `opa`. Throws POLICY_INVALID with file and line for what does not parse
+ * or compile, for wrong METADATA, and for built-ins that are not available.
  */
 export async function buildBundle(opa: string, dir: string): Promise<CompiledBundle> {
   const sources = readSources(dir);

@@ -1,5 +1,5 @@
-// Which built-ins a policy may use: OPA's own capabilities, less what neither Wasm nor our host can do. Given to `opa build`, so that
-// a policy that needs more fails where it is written and not on a request.
+// Which built-ins a policy may use: OPA's own capabilities, less what neither Wasm nor our host can do. Given to `opa
+// build`, so that a policy that needs more fails where it is written and not on a request.
 import { COMPILED_AWAY, NATIVE_BUILTINS } from './builtins/native.ts';
 import { HOST_BUILTINS } from './builtins/registry.ts';
 

@@ -35,7 +35,10 @@ const DEFAULT_MEMORY: MemoryLimits = { maxBytes: 512 * 1024 * 1024, recycleBytes
 /** Time kept back from the deadline for the answer itself. */
 const DEADLINE_MARGIN_MS = 5;
 
-/** Compiles the folder and starts the workers. POLICY_INVALID when the bundle is refused, POLICY_FAILED when a worker does not start. */
+/**
+ * Compiles the folder and starts the workers. POLICY_INVALID when the bundle is refused, POLICY_FAILED when a worker
+ * does not start.
+ */
 export async function startEngine(options: EngineOptions): Promise<PolicyEngine> {
   return startBundle(await buildBundle(options.opa, options.dir), options);
 }
@@ -115,7 +118,10 @@ class Engine implements PolicyEngine {
     await this.pool.close();
   }
 
-  /** Runs the rules; when a policy had to be cut off, the others run again without it, as long as the deadline leaves time. */
+  /**
+   * Runs the rules; when a policy had to be cut off, the others run again without it, as long as the deadline leaves
+   * time.
+   */
   private async runAll(
     selected: readonly number[],
     input: Uint8Array,
@@ -152,7 +158,10 @@ class Engine implements PolicyEngine {
     }
   }
 
-  /** Records the failure of the policy at which the worker stood, of all when it stood at none, and returns the rules that remain. */
+  /**
+   * Records the failure of the policy at which the worker stood, of all when it stood at none, and returns the rules
+   * that remain.
+   */
   private failCulprit(
     todo: readonly number[],
     result: Exclude<RunResult, { type: 'reply' }>,

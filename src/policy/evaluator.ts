@@ -1,5 +1,5 @@
-// Evaluates the rules of one request on a policy instance, each on its own: what one does wrong does not hide the others.
-// Runs inside an evaluator thread; knows nothing of threads.
+// Evaluates the rules of one request on a policy instance, each on its own: what one does wrong does not hide the
+// others. Runs inside an evaluator thread; knows nothing of threads.
 import { messageOf } from '../lib/errors.ts';
 import type { BuiltinContext } from './builtins/types.ts';
 import { InputError, PolicyAbort, PolicyInstance } from './host.ts';

@@ -1,5 +1,6 @@
-// A thin host on OPA's Wasm ABI 1.3 (https://www.openpolicyagent.org/docs/wasm): the input is parsed once, then any number of entrypoints
-// are evaluated on it. docs/decisions/0003-policy-host.md says why this is not the SDK's evaluate.
+// A thin host on OPA's Wasm ABI 1.3 (https://www.openpolicyagent.org/docs/wasm): the input is parsed once, then any
+// number of entrypoints are evaluated on it. docs/decisions/0005-policy-host.md says why this is not the SDK's
+// evaluate.
 import { HOST_BUILTINS } from './builtins/registry.ts';
 import { type Builtin, type BuiltinContext, BuiltinError } from './builtins/types.ts';
 import { RegoObject, RegoSet, type Value, writeValue } from './terms.ts';
@@ -31,7 +32,9 @@ interface Exports {
   opa_wasm_abi_version: { value: number };
 }
 
-/** What the module itself reports: a conflict between rules, memory that ran out. The instance must not be used again. */
+/**
+ * What the module itself reports: a conflict between rules, memory that ran out. The instance must not be used again.
+ */
 export class PolicyAbort extends Error {
   override readonly name = 'PolicyAbort';
 }
@@ -50,8 +53,8 @@ export interface HostOptions {
 }
 
 /**
- * One instance of a policy module. Not to be used after anything but an InputError was thrown: an exception through Wasm
- * frames leaves the module's own stack pointer where it was.
+ * One instance of a policy module. Not to be used after anything but an InputError was thrown: an exception through
+ * Wasm frames leaves the module's own stack pointer where it was.
  */
 export class PolicyInstance {
   private readonly memory: WebAssembly.Memory;
@@ -104,8 +107,8 @@ export class PolicyInstance {
     if (id === undefined) throw new PolicyAbort(`the module has no entrypoint ${entrypoint}`);
     const { exports } = this;
     this.context = context;
-    // Drops what evaluations before left behind; input and data stay below. Not every time: with it go the expressions that the
-    // module has compiled.
+    // Drops what evaluations before left behind; input and data stay below. Not every time: with it go the expressions
+    // that the module has compiled.
     if (exports.opa_heap_ptr_get() - this.inputTop > GARBAGE_BYTES) exports.opa_heap_ptr_set(this.inputTop);
     const evaluation = exports.opa_eval_ctx_new();
     exports.opa_eval_ctx_set_input(evaluation, this.inputAddress);
@@ -195,8 +198,8 @@ const EMPTY_SET_RESULT = '{{"result": set()}}';
 const EMPTY_SET = new RegoSet([]);
 
 /**
- * The one thing that JSON.parse and OPA accept and the module aborts on is an escaped lone surrogate, as in "\ud800". OPA
- * reads U+FFFD there.
+ * The one thing that JSON.parse and OPA accept and the module aborts on is an escaped lone surrogate, as in "\ud800".
+ * OPA reads U+FFFD there.
  */
 function withoutLoneSurrogates(json: Uint8Array): Uint8Array {
   const escapes =

@@ -35,8 +35,8 @@ function matchesResource(match: Match, facts: MatchFacts): boolean {
 
 function matchesSubresource(match: Match, facts: MatchFacts): boolean {
   if (match.subresources !== undefined) return listed(match.subresources, facts.subresource);
-  // Without either key: everything but status. A policy on Pods should see ephemeral containers arrive by their subresource,
-  // and should not be able to stop a kubelet from reporting.
+  // Without either key: everything but status. A policy on Pods should see ephemeral containers arrive by their
+  // subresource, and should not be able to stop a kubelet from reporting.
   return match.resources !== undefined || facts.subresource !== 'status';
 }
 

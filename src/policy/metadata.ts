@@ -1,10 +1,13 @@
-// The METADATA of a policy, checked key by key: what is misspelled is refused, because a `match` or an `onError` that is silently
-// ignored is a hole.
+// The METADATA of a policy, checked key by key: what is misspelled is refused, because a `match` or an `onError` that
+// is silently ignored is a hole.
 
 import type { Action, Match, RuleInfo, Severity } from './types.ts';
 import type { YamlValue } from './yaml-block.ts';
 
-/** Keys of an OPA annotation (https://www.openpolicyagent.org/docs/policy-language#metadata); OPA itself ignores unknown ones. */
+/**
+ * Keys of an OPA annotation (https://www.openpolicyagent.org/docs/policy-language#metadata); OPA itself ignores unknown
+ * ones.
+ */
 const ANNOTATION_KEYS = [
   'scope',
   'title',

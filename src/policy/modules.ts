@@ -1,4 +1,5 @@
-// What `opa parse` says of one Rego file: its package, its rules, its METADATA blocks. OPA's output is trusted to be well formed.
+// What `opa parse` says of one Rego file: its package, its rules, its METADATA blocks. OPA's output is trusted to be
+// well formed.
 import { SealgateError } from '../lib/errors.ts';
 import { runOpa } from './opa.ts';
 

@@ -12,8 +12,8 @@ export interface OpaOutput {
 }
 
 /**
- * Runs `opa <args>` in `cwd` without the environment of this process. A non-zero exit is an answer (`ok` false); POLICY_INVALID when the
- * binary cannot be run at all or does not end in time.
+ * Runs `opa <args>` in `cwd` without the environment of this process. A non-zero exit is an answer (`ok` false);
+ * POLICY_INVALID when the binary cannot be run at all or does not end in time.
  */
 export function runOpa(opa: string, args: readonly string[], cwd: string): Promise<OpaOutput> {
   return new Promise((resolve, reject) => {

@@ -1,5 +1,5 @@
-// From parsed modules to policies: which rules are evaluated, under which settings. Everything that would make a policy silently do
-// nothing is refused here with file and line.
+// From parsed modules to policies: which rules are evaluated, under which settings. Everything that would make a policy
+// silently do nothing is refused here with file and line.
 import { SealgateError } from '../lib/errors.ts';
 import { nearestName } from '../lib/nearest.ts';
 import { checkAnnotation, readSettings, type Settings } from './metadata.ts';

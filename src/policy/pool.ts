@@ -1,5 +1,5 @@
-// The pool of evaluator threads: a bounded queue in front, a time limit around each request, and a new thread in place of one that was cut off
-// or died.
+// The pool of evaluator threads: a bounded queue in front, a time limit around each request, and a new thread in place
+// of one that was cut off or died.
 import { Worker } from 'node:worker_threads';
 import { messageOf, SealgateError } from '../lib/errors.ts';
 import { type FromWorker, type Job, type Reply, STAGE_IDLE, STAGE_INPUT, type WorkerSetup } from './protocol.ts';
@@ -38,8 +38,12 @@ interface Slot {
   timer?: NodeJS.Timeout;
 }
 
-/** Worker stacks are larger than the default, so that V8's stack is never what limits a policy's recursion before Wasm's is. */
+/**
+ * Worker stacks are larger than the default, so that V8's stack is never what limits a policy's recursion before Wasm's
+ * is.
+ */
 const STACK_MB = 8;
+const LATE = 'no worker was free before the deadline of the request';
 const START_LIMIT_MS = 30_000;
 const RESTART_DELAY_MS = 100;
 const MAX_RESTART_DELAY_MS = 10_000;
@@ -84,6 +88,7 @@ export class WorkerPool {
     return new Promise((resolve, reject) => {
       const task: Task = { job, timeLimitMs, deadline, resolve, reject };
       if (this.closed) return reject(closed());
+      if (deadline <= performance.now()) return reject(overloaded(LATE));
       const idle = [...this.slots].find((slot) => slot.state === 'idle');
       if (idle !== undefined) return this.give(idle, task);
       if (this.waiting.length >= this.options.maxPending) {
@@ -115,7 +120,7 @@ export class WorkerPool {
     const at = this.waiting.indexOf(task);
     if (at < 0) return;
     this.waiting.splice(at, 1);
-    task.reject(overloaded('no worker was free before the deadline of the request'));
+    task.reject(overloaded(LATE));
   }
 
   private give(slot: Slot, task: Task): void {
@@ -136,10 +141,14 @@ export class WorkerPool {
 
   private next(slot: Slot): void {
     slot.state = 'idle';
-    const task = this.waiting.shift();
-    if (task === undefined) return;
-    clearTimeout(task.expiry);
-    this.give(slot, task);
+    for (let task = this.waiting.shift(); task !== undefined; task = this.waiting.shift()) {
+      clearTimeout(task.expiry);
+      if (task.deadline > performance.now()) {
+        this.give(slot, task);
+        return;
+      }
+      task.reject(overloaded(LATE));
+    }
   }
 
   private cutOff(slot: Slot, task: Task): void {

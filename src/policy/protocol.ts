@@ -7,7 +7,10 @@ export interface WorkerSetup {
   readonly data: Uint8Array;
   /** By rule index. */
   readonly rules: readonly { readonly policy: string; readonly rule: string; readonly entrypoint: string }[];
-  /** One Int32: the index of the rule that is being evaluated, or a stage. Read by the main thread when it cuts the worker off. */
+  /**
+   * One Int32: the index of the rule that is being evaluated, or a stage. Read by the main thread when it cuts the
+   * worker off.
+   */
   readonly stage: SharedArrayBuffer;
   readonly limits: MemoryLimits;
 }
@@ -17,7 +20,10 @@ export interface MemoryLimits {
   readonly maxBytes: number;
   /** An instance whose memory has grown past this is dropped after the request. */
   readonly recycleBytes: number;
-  /** Most megabytes of JavaScript values that the built-ins of the host may hold; past it the worker dies and is replaced. */
+  /**
+   * Most megabytes of JavaScript values that the built-ins of the host may hold; past it the worker dies and is
+   * replaced.
+   */
   readonly heapMb: number;
 }
 

@@ -16,9 +16,9 @@ const DATA_FILE = /^data\.(json|yaml|yml)$/;
 const MAX_TOTAL_BYTES = 64 * 1024 * 1024;
 
 /**
- * The Rego modules and data files of a folder, sorted by path. Left out: tests (`*_test.rego`) and names that start with a dot, which is
- * also how a mounted ConfigMap hides its second copy of every file. POLICY_INVALID when the folder cannot be read,
- * holds no module, or holds a JSON or YAML file that OPA would not load from a bundle.
+ * The Rego modules and data files of a folder, sorted by path. Left out: tests (`*_test.rego`) and names that start
+ * with a dot, which is also how a mounted ConfigMap hides its second copy of every file. POLICY_INVALID when the folder
+ * cannot be read, holds no module, or holds a JSON or YAML file that OPA would not load from a bundle.
  */
 export function readSources(dir: string): SourceFile[] {
   const sources: SourceFile[] = [];

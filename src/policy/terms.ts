@@ -1,5 +1,6 @@
 // Rego values as they cross the border between Wasm and the host: read from what opa_value_dump prints (sets and object
-// keys of any type survive, unlike in JSON), written for opa_value_parse, ordered and printed as OPA orders and prints them.
+// keys of any type survive, unlike in JSON), written for opa_value_parse, ordered and printed as OPA orders and prints
+// them.
 
 /**
  * A Rego value. A number is a JavaScript number only when that prints exactly as the number was written; otherwise

@@ -134,9 +134,9 @@ export interface EngineStats {
 export interface PolicyEngine {
   readonly bundle: BundleInfo;
   /**
-   * Evaluates every policy whose match covers `facts`. `input` is the whole AdmissionReview as JSON bytes; it is copied.
-   * `deadline` is a performance.now() time in milliseconds. Policy errors and time-outs are failures inside the result;
-   * rejects only with POLICY_OVERLOADED, when no worker took the request in time or the engine is closed.
+   * Evaluates every policy whose match covers `facts`. `input` is the whole AdmissionReview as JSON bytes; it is
+   * copied. `deadline` is a performance.now() time in milliseconds. Policy errors and time-outs are failures inside the
+   * result; rejects only with POLICY_OVERLOADED, when no worker took the request in time or the engine is closed.
    */
   evaluate(facts: MatchFacts, input: Uint8Array, deadline: number): Promise<Evaluation>;
   stats(): EngineStats;

@@ -1,4 +1,5 @@
-// From the value of a deny, warn or violation rule to its messages, bounded: a policy must not be able to flood the record.
+// From the value of a deny, warn or violation rule to its messages, bounded: a policy must not be able to flood the
+// record.
 import { RegoObject, RegoSet, toJson, typeName, type Value } from './terms.ts';
 
 export interface Member {

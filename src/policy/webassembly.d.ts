@@ -1,5 +1,5 @@
-// The part of the WebAssembly JavaScript interface that the policy host uses: TypeScript has it only in the DOM library, which would also bring
-// a browser's globals into scope.
+// The part of the WebAssembly JavaScript interface that the policy host uses: TypeScript has it only in the DOM
+// library, which would also bring a browser's globals into scope.
 // biome-ignore lint/style/noNamespace: the global is one
 declare namespace WebAssembly {
   class Module {

@@ -1,4 +1,5 @@
-// A METADATA comment as YAML whose nodes still know their line in the Rego file, so that a wrong key is refused where it stands.
+// A METADATA comment as YAML whose nodes still know their line in the Rego file, so that a wrong key is refused where
+// it stands.
 import { isMap, isScalar, isSeq, LineCounter, type Node, type ParsedNode, parseDocument } from 'yaml';
 import { SealgateError } from '../lib/errors.ts';
 import { nearestName } from '../lib/nearest.ts';

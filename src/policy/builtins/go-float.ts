@@ -107,7 +107,9 @@ function hexadecimal(value: number, precision: number): string {
   return `0x1${digits === '' ? '' : `.${digits}`}p${exponent < 0 ? '-' : '+'}${power}`;
 }
 
-/** The magnitude of a finite `value` for the verb b, e, E, f, F, g, G, x or X; `precision` is -1 for the shortest form. */
+/**
+ * The magnitude of a finite `value` for the verb b, e, E, f, F, g, G, x or X; `precision` is -1 for the shortest form.
+ */
 export function formatMagnitude(value: number, verb: string, precision: number): string {
   const magnitude = Math.abs(value);
   switch (verb) {

@@ -25,7 +25,9 @@ export const NATIVE_BUILTINS: ReadonlySet<string> = new Set(
     .split(/\s+/),
 );
 
-/** What the compiler itself takes care of: infix forms, `print` (rewritten to internal.print), rego.metadata (to data). */
+/**
+ * What the compiler itself takes care of: infix forms, `print` (rewritten to internal.print), rego.metadata (to data).
+ */
 export const COMPILED_AWAY: ReadonlySet<string> = new Set(
   'assign eq print rego.metadata.chain rego.metadata.rule internal.test_case'.split(' '),
 );

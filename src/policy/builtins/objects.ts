@@ -49,7 +49,9 @@ function hasAll(members: readonly Value[], wanted: readonly Value[]): boolean {
   return wanted.every((member) => members.some((candidate) => equal(candidate, member)));
 }
 
-/** OPA counts members of the array that the set has, repeated ones again, and a set in an empty array is never found. */
+/**
+ * OPA counts members of the array that the set has, repeated ones again, and a set in an empty array is never found.
+ */
 function arrayHasSet(whole: readonly Value[], part: RegoSet): boolean {
   const found = whole.filter((item) => part.members.some((member) => equal(member, item))).length;
   return whole.length > 0 && found >= part.members.length;

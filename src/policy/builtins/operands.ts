@@ -1,5 +1,5 @@
 // Checks of a built-in's arguments, in the words of OPA's own.
-import { integerOf, isNumber, RegoObject, RegoSet, typeName, type Value } from '../terms.ts';
+import { integerOf, isNumber, RegoSet, typeName, type Value } from '../terms.ts';
 import { BuiltinError } from './types.ts';
 
 function mistyped(position: number, expected: string, value: Value | undefined): BuiltinError {
@@ -20,21 +20,9 @@ export function stringOperand(args: readonly Value[], position: number): string 
   return value;
 }
 
-export function booleanOperand(args: readonly Value[], position: number): boolean {
-  const value = args[position - 1];
-  if (typeof value !== 'boolean') throw mistyped(position, 'boolean', value);
-  return value;
-}
-
 export function arrayOperand(args: readonly Value[], position: number): readonly Value[] {
   const value = args[position - 1];
   if (!Array.isArray(value)) throw mistyped(position, 'array', value);
-  return value;
-}
-
-export function objectOperand(args: readonly Value[], position: number): RegoObject {
-  const value = args[position - 1];
-  if (!(value instanceof RegoObject)) throw mistyped(position, 'object', value);
   return value;
 }
 

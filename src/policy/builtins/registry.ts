@@ -1,5 +1,5 @@
-// The one table of built-ins that the host provides. What is in neither this table nor NATIVE_BUILTINS is refused when a
-// bundle is built.
+// The one table of built-ins that the host provides. What is in neither this table nor NATIVE_BUILTINS is refused when
+// a bundle is built.
 import { ENCODING } from './encoding.ts';
 import { NUMBERS } from './numbers.ts';
 import { OBJECTS } from './objects.ts';

@@ -1,4 +1,5 @@
-// semver.compare and semver.is_valid, as strict and as lenient as OPA (internal/semver): a leading v is allowed, metadata does not count.
+// semver.compare and semver.is_valid, as strict and as lenient as OPA (internal/semver): a leading v is allowed,
+// metadata does not count.
 import { stringOperand } from './operands.ts';
 import { type Builtin, BuiltinError } from './types.ts';
 

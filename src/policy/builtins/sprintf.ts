@@ -168,7 +168,9 @@ class Formatter {
     else this.goodIndex = false;
   }
 
-  /** Digits. Go looks at the size before each further digit, and what is too large swallows the rest of the template. */
+  /**
+   * Digits. Go looks at the size before each further digit, and what is too large swallows the rest of the template.
+   */
   private number(): number | undefined {
     let value: number | undefined;
     for (; /^\d$/.test(this.text[this.at] ?? ''); this.at++) {

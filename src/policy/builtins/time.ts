@@ -1,4 +1,5 @@
-// Time in nanoseconds since the Unix epoch, exact, within what int64 holds. What needs Go's layouts (time.format, time.parse_ns) is not here yet.
+// Time in nanoseconds since the Unix epoch, exact, within what int64 holds. What needs Go's layouts (time.format,
+// time.parse_ns) is not here yet.
 import { integerOf, isNumber, numberOf, type Value } from '../terms.ts';
 import { formatMagnitude } from './go-float.ts';
 import { stringOperand } from './operands.ts';

@@ -133,6 +133,13 @@ describe('building a bundle', () => {
     expect((await buildBundle(toolPath('opa'), dir)).info.files.map((file) => file.path)).toEqual(['a.rego']);
   });
 
+  it('takes paths longer than a plain tar header holds', async () => {
+    const dir = Array(6).fill('a-folder-with-a-long-name').join('/');
+    const { info, wasm } = await build({ [`${dir}/a.rego`]: DENY, [`${dir}/data.json`]: '{}' });
+    expect(info.files.map((file) => file.path)).toEqual([`${dir}/a.rego`, `${dir}/data.json`]);
+    expect(Buffer.from(wasm.subarray(0, 4))).toEqual(Buffer.from('\0asm'));
+  });
+
   it('puts data under the path of its folder and refuses JSON and YAML that would be ignored', async () => {
     const { data } = await build({ 'a.rego': DENY, 'data.json': '{"top": 1}', 'sub/data.yaml': 'deep: 2\n' });
     expect(JSON.parse(Buffer.from(data).toString())).toEqual({ top: 1, sub: { deep: 2 } });

@@ -218,7 +218,8 @@ deny contains "x" if {
   });
 });
 
-// Loops over an object, which takes no memory: what allocates runs into the memory limit sooner than into the time limit.
+// Loops over an object, which takes no memory: what allocates runs into the memory limit sooner than into the time
+// limit.
 const RUNAWAY = `package admission.runaway
 
 deny contains "never" if {

@@ -1,5 +1,5 @@
-// AdmissionReviews by the thousand, from a seed: built of the values that the shipped policies look at, right and wrong ones, so that every rule of the
-// library fires in some and stays silent in others.
+// AdmissionReviews by the thousand, from a seed: built of the values that the shipped policies look at, right and wrong
+// ones, so that every rule of the library fires in some and stays silent in others.
 
 export interface Review {
   readonly request: Record<string, unknown>;

@@ -1,0 +1,15 @@
+import { describe, expect, it } from 'vitest';
+import { nearestName } from '../../../src/lib/nearest.ts';
+
+describe('nearestName', () => {
+  it.each([
+    ['severty', 'severity'],
+    ['Severity', 'severity'],
+    ['sevreity', 'severity'],
+    ['actions', 'action'],
+    ['zebra', undefined],
+    ['', undefined],
+  ])('takes %j for %j', (name, expected) => {
+    expect(nearestName(name, ['action', 'severity', 'controls'])).toBe(expected);
+  });
+});
