@@ -2,11 +2,10 @@
 // batch again.
 
 import type { Append } from '../ledger/entry.ts';
-import { SealgateError } from '../lib/errors.ts';
 import type { HttpAnswer, HttpHandler, HttpRequest } from '../lib/http.ts';
 import { answerRefusal, codedError, type Refusal, refusalOf, refusePost } from '../lib/json-http.ts';
 import { type Batch, readBatch } from './batch.ts';
-import type { Place } from './redelivery.ts';
+import { type ContentKey, type Place, placeAt, type Seen } from './redelivery.ts';
 import type { AuditParts } from './types.ts';
 
 /** Never rejects: whatever happens has an answer. */
@@ -33,35 +32,43 @@ export function createAuditHandler(parts: AuditParts): HttpHandler {
 
 /** Resolves with the number of duplicates when every item is on disk, be it from an earlier delivery. */
 async function record(batch: Batch, request: HttpRequest, parts: AuditParts): Promise<number> {
-  const fresh: Append[] = [];
-  /** Where each duplicate is recorded, in the order of the batch. */
-  const duplicates: (Place | Promise<Place>)[] = [];
-  const appended = Promise.withResolvers<readonly Place[]>();
-  // Nothing is awaited between looking a key up and entering it: another batch with the same event sees it.
-  for (const { entry, key } of batch.items) {
-    const seen = key === undefined ? undefined : parts.window.find(key);
-    if (seen !== undefined) {
-      duplicates.push(seen);
-      continue;
-    }
-    const index = fresh.push(entry) - 1;
-    if (key !== undefined) parts.window.begin(key, placeOf(appended.promise, index));
-  }
-  if (fresh.length > 0) {
-    parts.ledger.append('audit', fresh).then(appended.resolve, appended.reject);
-    await appended.promise;
-  }
+  const { appended, duplicates } = begin(batch, parts);
+  await appended;
   if (duplicates.length === 0) return 0;
   // One that is still on its way in another batch is not there until that one is.
-  const places = await Promise.all(duplicates);
+  const places = await Promise.all(duplicates.map((seen) => (typeof seen === 'function' ? seen() : seen)));
   await parts.ledger.append('audit', [redeliveryEntry(batch, request, places)]);
   return duplicates.length;
 }
 
-async function placeOf(appended: Promise<readonly Place[]>, index: number): Promise<Place> {
-  const place = (await appended)[index];
-  if (place === undefined) throw new SealgateError('LEDGER_WRITE_FAILED', 'the ledger named too few entries');
-  return place;
+interface Begun {
+  /** Resolves when what is new is on disk. */
+  readonly appended: Promise<unknown>;
+  /** Where each duplicate is recorded, in the order of the batch. */
+  readonly duplicates: readonly Seen[];
+}
+
+/** Synchronous: another batch with the same event comes before all of this or after it. */
+function begin({ items }: Batch, { window, ledger }: AuditParts): Begun {
+  const fresh: Append[] = [];
+  const keys: (ContentKey | undefined)[] = [];
+  /** The same event twice in one batch: which of `fresh` it is. */
+  const here = new Map<string, number>();
+  const duplicates: (Seen | number)[] = [];
+  for (const { entry, key } of items) {
+    const seen = key === undefined ? undefined : (here.get(key.text) ?? window.find(key));
+    if (seen !== undefined) {
+      duplicates.push(seen);
+      continue;
+    }
+    if (key !== undefined) here.set(key.text, fresh.length);
+    fresh.push(entry);
+    keys.push(key);
+  }
+  const appended = fresh.length === 0 ? Promise.resolve([]) : ledger.append('audit', fresh);
+  window.begin(keys, appended);
+  const waiting = (index: number) => async () => placeAt(await appended, index);
+  return { appended, duplicates: duplicates.map((seen) => (typeof seen === 'number' ? waiting(seen) : seen)) };
 }
 
 function redeliveryEntry(batch: Batch, { peer }: HttpRequest, places: readonly Place[]): Append {

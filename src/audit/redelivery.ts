@@ -34,14 +34,17 @@ export interface RedeliveryLimits {
   readonly seconds: number;
 }
 
-/** An event on its way to the disk; rejects when it did not get there. */
-export type Pending = Promise<Place>;
+/** Where an event is; a function that waits for it while it is on its way to the disk, and rejects when it does not get there. */
+export type Seen = Place | (() => Promise<Place>);
 
 export interface RedeliveryWindow {
   /** Where this content is recorded, or is about to be; undefined when it is new. */
-  find(key: ContentKey): Place | Pending | undefined;
-  /** From now on the content counts as seen. A failed append makes it new again. */
-  begin(key: ContentKey, recorded: Pending): void;
+  find(key: ContentKey): Seen | undefined;
+  /**
+   * From now on these contents count as seen; `recorded` resolves with the places of all entries once they are on disk, and
+   * each key stands where its entry does (undefined for one that is not remembered). When it rejects they are new again.
+   */
+  begin(keys: readonly (ContentKey | undefined)[], recorded: Promise<readonly Place[]>): void;
   /** Content that was recorded at `time` (milliseconds on the window's clock). In the order of time. */
   remember(key: ContentKey, place: Place, time: number): void;
   /** Events remembered now. */
@@ -83,8 +86,20 @@ function scans(doc: JsonDocument, body: Buffer): boolean {
   }
 }
 
+interface InFlight {
+  readonly index: number;
+  readonly recorded: Promise<readonly Place[]>;
+}
+
 /** Integers a slot: the four words of the key, the shard, seq in two halves (low 32 bits, rest). */
 const SLOT = 7;
+
+/** Place of one of the entries of an append. */
+export function placeAt(places: readonly Place[], index: number): Place {
+  const place = places[index];
+  if (place === undefined) throw new SealgateError('LEDGER_WRITE_FAILED', 'the ledger named too few entries');
+  return place;
+}
 
 /**
  * A ring of slots in the order of arrival, and a hash table of their indices (open addressing, linear probing). Plain
@@ -97,7 +112,8 @@ class Window implements RedeliveryWindow {
   readonly #times: Float64Array;
   /** Index of a slot, plus one; 0 is free. At most half full. */
   readonly #table: Int32Array;
-  readonly #pending = new Map<string, Pending>();
+  /** On the way to the disk. */
+  readonly #pending = new Map<string, InFlight>();
   #oldest = 0;
   #size = 0;
 
@@ -113,9 +129,9 @@ class Window implements RedeliveryWindow {
     return this.#size;
   }
 
-  find(key: ContentKey): Place | Pending | undefined {
+  find(key: ContentKey): Seen | undefined {
     const pending = this.#pending.get(key.text);
-    if (pending !== undefined) return pending;
+    if (pending !== undefined) return async () => placeAt(await pending.recorded, pending.index);
     this.#forget(this.#now());
     const slot = (this.#table[this.#probe(key.words)] as number) - 1;
     if (slot < 0) return undefined;
@@ -124,13 +140,20 @@ class Window implements RedeliveryWindow {
     return { shard: this.#ring[at + 4] as number, seq: (this.#ring[at + 6] as number) * 2 ** 32 + low };
   }
 
-  begin(key: ContentKey, recorded: Pending): void {
-    this.#pending.set(key.text, recorded);
-    const settle = (place: Place | undefined) => {
-      if (this.#pending.get(key.text) === recorded) this.#pending.delete(key.text);
-      if (place !== undefined) this.remember(key, place, this.#now());
+  begin(keys: readonly (ContentKey | undefined)[], recorded: Promise<readonly Place[]>): void {
+    keys.forEach((key, index) => {
+      if (key !== undefined) this.#pending.set(key.text, { index, recorded });
+    });
+    const settle = (places: readonly Place[]) => {
+      const time = this.#now();
+      keys.forEach((key, index) => {
+        if (key === undefined) return;
+        this.#pending.delete(key.text);
+        const place = places[index];
+        if (place !== undefined) this.remember(key, place, time);
+      });
     };
-    recorded.then(settle, () => settle(undefined));
+    recorded.then(settle, () => settle([]));
   }
 
   remember({ words }: ContentKey, { shard, seq }: Place, time: number): void {

@@ -278,6 +278,20 @@ describe('a batch that comes again', () => {
     expect((await again).status).toBe(200);
   });
 
+  it('fails with its own append, though it waits for others that fail later', async () => {
+    const { ledger, appends } = heldLedger();
+    const { handler } = handlerWith(ledger);
+    const first = handler(requestOf(listOf(eventOf(1))));
+    const second = handler(requestOf(listOf(eventOf(1), eventOf(2), eventOf(2))));
+    await settle();
+    // No rejection is left without somebody who listens: that would end the process.
+    for (const append of appends.toReversed()) {
+      append.fail(new SealgateError('LEDGER_WRITE_FAILED', 'no'));
+      await settle();
+    }
+    expect([(await first).status, (await second).status]).toEqual([503, 503]);
+  });
+
   it('is not acknowledged when the duplicates cannot be noted', async () => {
     const { ledger, appends } = heldLedger();
     const { handler } = handlerWith(ledger);

@@ -51,20 +51,22 @@ describe('the redelivery window', () => {
 
   it('holds an event in flight as long as that lasts, beside the limits', async () => {
     const window = createRedeliveryWindow({ maxEvents: 0, seconds: 0 }, () => 0);
-    const { promise, resolve } = Promise.withResolvers<Place>();
-    window.begin(key('a'), promise);
-    expect(window.find(key('a'))).toBe(promise);
-    resolve(at(1));
-    await promise;
+    const { promise, resolve } = Promise.withResolvers<Place[]>();
+    window.begin([undefined, key('a')], promise);
+    const seen = window.find(key('a'));
+    resolve([at(1), at(2)]);
+    expect(await (seen as () => Promise<Place>)()).toEqual(at(2));
     await Promise.resolve();
     expect(window.find(key('a'))).toBeUndefined();
   });
 
-  it('forgets an event whose append failed', async () => {
+  it('forgets an event whose append failed, and fails what waits for it', async () => {
     const window = createRedeliveryWindow({ maxEvents: 10, seconds: 10 }, () => 0);
-    const failed = Promise.reject(new Error('no'));
-    window.begin(key('a'), failed);
-    await failed.catch(() => undefined);
+    const { promise, reject } = Promise.withResolvers<Place[]>();
+    window.begin([key('a')], promise);
+    const seen = window.find(key('a'));
+    reject(new Error('no'));
+    await expect((seen as () => Promise<Place>)()).rejects.toThrow('no');
     await Promise.resolve();
     expect(window.find(key('a'))).toBeUndefined();
   });
