@@ -2,6 +2,7 @@
 // that is renewed under it. Whoever trusts the CA never has to be told anything again while it lasts.
 import { X509Certificate } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { basename, dirname, join } from 'node:path';
 import { messageOf, SealgateError } from '../lib/errors.ts';
 import { checkPair, invalid, readCertificate, readKey, syncPath, writeWhole } from './certificate-files.ts';
@@ -127,7 +128,11 @@ function isDue(server: X509Certificate, ca: X509Certificate, hostnames: readonly
   const [from, to] = [server.validFromDate.getTime(), server.validToDate.getTime()];
   // One that lasts as long as its CA can get no longer.
   const due = to - now < (to - from) * RENEWED_AT && to < ca.validToDate.getTime();
-  return due || !hostnames.every((name) => server.checkHost(name) !== undefined || server.checkIP(name) !== undefined);
+  return due || !hostnames.every((name) => isNamed(server, name));
+}
+
+function isNamed(server: X509Certificate, name: string): boolean {
+  return (isIP(name) === 0 ? server.checkHost(name) : server.checkIP(name)) !== undefined;
 }
 
 function serverCertificate(options: FolderOptions, ca: Identity, key: string, now: number): Promise<string> {

@@ -19,27 +19,36 @@ export interface HealthOptions {
  */
 export function createHealthHandler(options: HealthOptions) {
   return (request: IncomingMessage, response: ServerResponse): void => {
-    const { pathname, searchParams } = new URL(request.url ?? '/', 'http://localhost');
+    const [pathname = '', search = ''] = (request.url ?? '').split('?');
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       answer(response, 405, 'only GET and HEAD\n', { allow: 'GET, HEAD' });
     } else if (pathname === '/livez') answer(response, 200, 'ok\n');
-    else if (pathname === '/readyz') answerReady(options.checks, searchParams.has('verbose'), response);
-    else if (pathname === '/metrics') void answerMetrics(options.metrics, response);
+    else if (pathname === '/readyz') answerReady(options, new URLSearchParams(search).has('verbose'), response);
+    else if (pathname === '/metrics') void answerMetrics(options, response);
     else answer(response, 404, 'there are /livez, /readyz and /metrics\n');
   };
 }
 
-function answerReady(checks: readonly Check[], verbose: boolean, response: ServerResponse): void {
-  const results = checks.map(({ name, check }) => ({ name, ...check() }));
+function answerReady({ checks }: HealthOptions, verbose: boolean, response: ServerResponse): void {
+  const results = checks.map(run);
   const ready = results.every(({ ok }) => ok);
-  const lines = results.map(
-    ({ name, ok, detail }) => `[${ok ? '+' : '-'}]${name} ${detail ?? (ok ? 'ok' : 'failed')}\n`,
-  );
+  const lines = results.map(({ name, ok, detail }) => {
+    return `[${ok ? '+' : '-'}]${name} ${ok ? 'ok' : 'failed'}${detail === undefined ? '' : `: ${detail}`}\n`;
+  });
   const text = `${lines.join('')}readyz check ${ready ? 'passed' : 'failed'}\n`;
   answer(response, ready ? 200 : 503, ready && !verbose ? 'ok\n' : text);
 }
 
-async function answerMetrics(metrics: HealthOptions['metrics'], response: ServerResponse): Promise<void> {
+/** A check that throws has failed: what it tells of is broken in a way that it did not foresee. */
+function run({ name, check }: Check): { readonly name: string; readonly ok: boolean; readonly detail?: string } {
+  try {
+    return { name, ...check() };
+  } catch (error) {
+    return { name, ok: false, detail: messageOf(error) };
+  }
+}
+
+async function answerMetrics({ metrics }: HealthOptions, response: ServerResponse): Promise<void> {
   try {
     answer(response, 200, await metrics.metrics(), { 'content-type': metrics.contentType });
   } catch (error) {

@@ -1,7 +1,6 @@
 // A plain HTTP listener for what is not exposed to the network at large: the query API on loopback, metrics and health.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { messageOf, SealgateError } from '../lib/errors.ts';
+import { listen } from './listen.ts';
 
 export interface HttpListenerOptions {
   /** The settings section that names host and port, for messages: `api`. */
@@ -27,17 +26,9 @@ const MAX_CONNECTIONS = 1024;
 export async function openHttpListener({ name, host, port, handler }: HttpListenerOptions): Promise<HttpListener> {
   const server = createServer({ headersTimeout: REQUEST_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS }, handler);
   server.maxConnections = MAX_CONNECTIONS;
-  try {
-    await new Promise<void>((resolve, reject) => server.once('error', reject).listen({ host, port }, resolve));
-  } catch (error) {
-    throw new SealgateError(
-      'LISTEN_FAILED',
-      `the ${name} listener cannot open port ${port} of ${host} (${messageOf(error)}): set ${name}.host and ${name}.port to what is free and allowed`,
-      { cause: error },
-    );
-  }
+  const opened = await listen(server, name, host, port);
   return {
-    port: (server.address() as AddressInfo).port,
+    port: opened,
     close: (graceMs = GRACE_MS) =>
       new Promise((resolve) => {
         const timer = setTimeout(() => server.closeAllConnections(), graceMs);
@@ -45,7 +36,6 @@ export async function openHttpListener({ name, host, port, handler }: HttpListen
           clearTimeout(timer);
           resolve();
         });
-        server.closeIdleConnections();
       }),
   };
 }

@@ -9,6 +9,7 @@ import type { Peer } from '../lib/http.ts';
 import type { Log } from '../lib/log.ts';
 import { ByteBudget } from './body.ts';
 import { Exchange, type Host, type Route } from './exchange.ts';
+import { listen } from './listen.ts';
 import { peerOf } from './peer.ts';
 import { type RejectionReason, rawRejection, rejectionOfParser } from './rejection.ts';
 
@@ -34,6 +35,8 @@ export interface ListenerLimits {
 export interface ListenerMetrics {
   /** A connection or request that no handler saw. */
   rejected(reason: RejectionReason): void;
+  /** Once: what can be read from now on. */
+  opened(listener: Pick<TlsListener, 'inFlight' | 'inFlightBytes'>): void;
 }
 
 export interface ListenerOptions {
@@ -126,18 +129,10 @@ class Listener implements TlsListener, Host {
   }
 
   async open(): Promise<void> {
-    const { host, port } = this.#options;
-    try {
-      await new Promise<void>((resolve, rejectOpen) => {
-        this.#server.once('error', rejectOpen).listen({ host, port }, () => {
-          this.#server.off('error', rejectOpen);
-          resolve();
-        });
-      });
-    } catch (error) {
-      throw notOpened(this.name, host, port, error);
-    }
+    const { host, metrics, port } = this.#options;
+    await listen(this.#server, this.name, host, port);
     this.#server.on('error', (error) => this.log.error({ error }, `the ${this.name} listener has a problem`));
+    metrics.opened(this);
   }
 
   setMaterial(material: TlsMaterial): void {
@@ -263,11 +258,6 @@ function contextOptions(options: ListenerOptions, { cert, key, clientCa }: TlsMa
     );
   }
   return { cert, key, ca: clientCa, minVersion: 'TLSv1.2' };
-}
-
-function notOpened(name: string, host: string, port: number, error: unknown): SealgateError {
-  const message = `the ${name} listener cannot open port ${port} of ${host} (${messageOf(error)}): set ${name}.host and ${name}.port to what is free and allowed`;
-  return new SealgateError('LISTEN_FAILED', message, { cause: error });
 }
 
 function unusable(name: string, error: unknown): SealgateError {

@@ -50,7 +50,7 @@ async function open(handler: HttpHandler, { limits, limit = MIB, ...changes }: C
     clientCertificates: 'none',
     routes: [route],
     limits: { ...LIMITS, ...limits },
-    metrics: { rejected: (reason) => rejected.push(reason) },
+    metrics: { rejected: (reason) => rejected.push(reason), opened: () => {} },
     log: { error: (...line: unknown[]) => void logged.push(line) },
     ...changes,
   });

@@ -1,0 +1,9 @@
+// Writes the pages of docs/ that are made from code.
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { metricsPage } from '../docs/metrics-page.ts';
+import { settingsPage } from '../docs/settings-page.ts';
+
+const DOCS = join(import.meta.dirname, '..', '..', 'docs');
+writeFileSync(join(DOCS, 'settings.md'), settingsPage());
+writeFileSync(join(DOCS, 'metrics.md'), await metricsPage());
