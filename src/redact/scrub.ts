@@ -51,7 +51,6 @@ export class RemovedValues {
   #forms(value: string): void {
     const trimmed = value.trim();
     for (const form of trimmed === value ? [value] : [value, trimmed]) {
-      if (this.#known.has(form)) continue;
       this.#add(form);
       this.#add(JSON.stringify(form).slice(1, -1));
       // Lone surrogates cannot be percent-encoded.

@@ -65,16 +65,28 @@ describe('the audit handler', () => {
   });
 
   it('records a large batch whole and lets other work in between', async () => {
-    const root = tempDir();
-    const { handler } = handlerWith(await openTestLedger(root));
     let turns = 0;
-    const timer = setInterval(() => turns++, 0);
+    let turnsBefore = 0;
+    const bodies: unknown[] = [];
+    const ledger = {
+      append: async (_: 'audit', entries: readonly Append[]) => {
+        turnsBefore = turns;
+        bodies.push(...entries.map(({ body }) => JSON.parse(body.toString()).event));
+        return entries.map((_entry, seq) => at(seq));
+      },
+    };
+    const { handler } = handlerWith(ledger);
+    const count = () => {
+      turns++;
+      timer = setImmediate(count);
+    };
+    let timer = setImmediate(count);
     const filler = 'x'.repeat(1000);
     const items = Array.from({ length: 3000 }, (_, i) => eventOf(i, { userAgent: filler }));
     expect((await handler(requestOf(listOf(...items)))).status).toBe(200);
-    clearInterval(timer);
-    expect(turns).toBeGreaterThan(2);
-    expect(recordedIn(root).map(({ json }) => json['event'])).toEqual(items);
+    clearImmediate(timer);
+    expect(turnsBefore).toBeGreaterThan(2);
+    expect(bodies).toEqual(items);
   });
 });
 

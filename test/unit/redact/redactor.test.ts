@@ -85,6 +85,7 @@ describe('redaction of a Secret', () => {
     ['no apiVersion', { kind: 'Secret', data: { a: CANARY_BASE64 } }],
     ['no metadata', { kind: 'Secret', apiVersion: 'v1', stringData: { a: CANARY } }],
     ['values that are not strings', { ...secret, data: { a: { b: [CANARY, 1, null] } } }],
+    ['a plain member that is no scalar', { ...secret, data: {}, type: { a: CANARY } }],
     ['data that is no object', { ...secret, data: CANARY }],
     [
       'a SecretList',
