@@ -1,10 +1,14 @@
-// A thin host on OPA's Wasm ABI 1.3 (https://www.openpolicyagent.org/docs/wasm): the input is parsed once, then any
-// number of entrypoints are evaluated on it. docs/decisions/0005-policy-host.md says why this is not the SDK's
-// evaluate.
+// A thin host on OPA's Wasm ABI 1.3 (https://www.openpolicyagent.org/docs/wasm) and its SDK: the SDK loads the policy and its
+// data, the input is parsed once, then any number of entrypoints are evaluated on it. docs/decisions/0005-policy-host.md
+// says why this is not the SDK's evaluate.
+import * as sdk from '@open-policy-agent/opa-wasm';
 import { HOST_BUILTINS } from './builtins/registry.ts';
 import { type Builtin, type BuiltinContext, BuiltinError } from './builtins/types.ts';
 import { RegoObject, RegoSet, type Value, writeValue } from './terms.ts';
 import { parseValue } from './terms-parse.ts';
+
+/** The SDK's ES module has this class only on its default export, and its types only beside it. */
+const { LoadedPolicy } = (sdk as unknown as { readonly default: typeof sdk }).default;
 
 const PAGE = 65_536;
 const INITIAL_PAGES = 16;
@@ -28,8 +32,16 @@ interface Exports {
   opa_eval_ctx_get_result(context: number): number;
   eval(context: number): number;
   builtins(): number;
-  entrypoints(): number;
   opa_wasm_abi_version: { value: number };
+  opa_wasm_abi_minor_version: { value: number };
+}
+
+/** What the SDK's LoadedPolicy has and its types leave out: where it put the data, and the heap pointer above it. */
+interface Loaded {
+  readonly entrypoints: Readonly<Record<string, number>>;
+  readonly dataAddr: number;
+  readonly dataHeapPtr: number;
+  setData(json: ArrayBuffer): void;
 }
 
 /**
@@ -81,10 +93,17 @@ export class PolicyInstance {
         throw new PolicyAbort(`the module needs the built-in ${name}, which this host does not have`);
       this.builtins.set(id, { name, call });
     }
-    this.entrypoints = this.numbers(this.exports.entrypoints());
-    this.dataAddress = this.parseJson(options.data);
-    if (this.dataAddress === 0) throw new PolicyAbort('the data document is not JSON');
-    this.dataTop = this.exports.opa_heap_ptr_get();
+    const minor = this.exports.opa_wasm_abi_minor_version.value;
+    const policy = new LoadedPolicy({ instance, module: options.module }, this.memory, minor) as unknown as Loaded;
+    try {
+      policy.setData(new Uint8Array(options.data).buffer);
+    } catch (error) {
+      // The SDK throws texts.
+      throw error instanceof Error ? error : new PolicyAbort(`the data document is not JSON: ${String(error)}`);
+    }
+    this.entrypoints = new Map(Object.entries(policy.entrypoints));
+    this.dataAddress = policy.dataAddr;
+    this.dataTop = policy.dataHeapPtr;
   }
 
   /** Bytes that the instance's memory has grown to; Wasm memory never shrinks. */
