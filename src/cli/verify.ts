@@ -11,6 +11,7 @@ import {
   type VerifyReport,
 } from '../ledger/verify-report.ts';
 import { messageOf, SealgateError } from '../lib/errors.ts';
+import { readKey, readText } from './keys.ts';
 import { escapeTerminal } from './terminal.ts';
 
 const USAGE = 2;
@@ -98,47 +99,8 @@ function readKeys(given: string, wanted: readonly string[]): { keys: string[]; u
   };
 }
 
-/** Vkeys from an argument, which is one or names a file with one a line. */
-function readKey(argument: string): string[] {
-  const isText = /^[^\s+]+\+[0-9a-fA-F]{8}\+/.test(argument) || /^(PRIVATE\+KEY\+|-----BEGIN )/.test(argument);
-  if (!isText && !fs.existsSync(argument)) {
-    throw new SealgateError(
-      'KEY_INVALID',
-      `${argument} is neither a vkey (<name>+<key ID>+<base64>) nor a file with one`,
-    );
-  }
-  const text = isText ? argument : readText(argument, 'KEY_INVALID');
-  if (/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(text)) {
-    throw new SealgateError(
-      'KEY_INVALID',
-      `${isText ? 'the text given with --key' : argument} is a private key: verifying takes the public one (ledger.vkey), and nobody but the writer should have the other`,
-    );
-  }
-  const lines = text
-    .split('\n')
-    .map((line) => line.trim())
-    .filter((line) => line !== '' && !line.startsWith('#'));
-  if (lines.length === 0) throw new SealgateError('KEY_INVALID', `${argument} holds no key`);
-  return lines;
-}
-
-const MAX_TEXT_BYTES = 1024 * 1024;
-
-function readText(file: string, code: 'KEY_INVALID' | 'CHECKPOINT_INVALID'): string {
-  try {
-    if (fs.statSync(file).size <= MAX_TEXT_BYTES) return fs.readFileSync(file, 'utf8');
-  } catch (cause) {
-    throw unreadable(file, code, cause);
-  }
-  throw new SealgateError(code, `${file} is larger than a key or a checkpoint can be`);
-}
-
-function unreadable(file: string, code: 'KEY_INVALID' | 'CHECKPOINT_INVALID', cause: unknown): SealgateError {
-  return new SealgateError(code, `${file} cannot be read: ${messageOf(cause)}`, { cause });
-}
-
 /** One line on standard error that says how far it is. */
-function progressLine(): { show(progress: VerifyProgress): void; clear(): void } {
+export function progressLine(): { show(progress: VerifyProgress): void; clear(): void } {
   let shown = 0;
   return {
     show({ shard, done, total }) {
@@ -154,7 +116,8 @@ function progressLine(): { show(progress: VerifyProgress): void; clear(): void }
   };
 }
 
-function number(value: number): string {
+/** With thousands separated, for people. */
+export function number(value: number): string {
   return value.toLocaleString('en-GB');
 }
 

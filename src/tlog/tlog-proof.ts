@@ -15,8 +15,8 @@ const INDEX = 'index ';
 
 /** As many hashes as a tree of 2^53 leaves can need. */
 const MAX_PROOF_HASHES = 53;
-/** Room for a checkpoint of the largest size that is read and as much extra data. */
-const MAX_PROOF_BYTES = 2 * MAX_NOTE_BYTES;
+/** Bytes of the largest file that is read: room for the largest checkpoint and as much extra data. */
+export const MAX_PROOF_BYTES = 2 * MAX_NOTE_BYTES;
 
 export interface TlogProof {
   /** Opaque, and not covered by any signature: never to be trusted. */
