@@ -133,7 +133,7 @@ export class Exchange {
   #write({ status, headers, body = '' }: HttpAnswer): void {
     const response = this.#response;
     const { socket } = response;
-    // `finish` comes as well when the last write failed.
+    // In Node 24 `finish` comes as well when the last write failed.
     response.once('finish', () => {
       this.#sent = socket !== null && !socket.destroyed && socket.errored === null;
     });

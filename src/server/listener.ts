@@ -207,7 +207,7 @@ class Listener implements TlsListener, Host {
     this.#connections.set(socket, connection);
     socket.once('close', () => {
       this.#connections.delete(socket);
-      // Node tells only the first response of a connection that it has closed.
+      // Before version 26, Node tells only the first response of a connection that it has closed.
       for (const exchange of connection.exchanges) this.#end(exchange, connection);
     });
   }
@@ -233,18 +233,22 @@ class Listener implements TlsListener, Host {
     exchange.end(connection.counted);
   }
 
-  /** What the parser could not take, or not in time. */
+  /** What the parser could not take, or not in time; also a failed handshake, which `tlsClientError` has counted. */
   #onClientError(error: NodeJS.ErrnoException, socket: Socket): void {
     const connection = this.#connections.get(socket);
     const rejection = rejectionOfParser(error.code);
-    if (rejection !== undefined && connection !== undefined) {
-      if (!connection.counted) this.count(rejection.reason);
-      connection.counted = true;
-      // In the middle of another answer it would be taken for a part of that.
-      const silent = [...connection.exchanges].every((exchange) => exchange.reading);
-      if (silent && socket.writable && rejection.reason !== 'cut') socket.write(rawRejection(rejection));
+    if (connection === undefined || rejection === undefined) {
+      socket.destroy();
+      return;
     }
-    socket.destroySoon();
+    if (!connection.counted) this.count(rejection.reason);
+    connection.counted = true;
+    // In the middle of another answer it would be taken for a part of that.
+    const silent = [...connection.exchanges].every((exchange) => exchange.reading);
+    if (silent && socket.writable && rejection.reason !== 'cut') {
+      socket.write(rawRejection(rejection));
+      socket.destroySoon();
+    } else socket.destroy();
   }
 }
 
