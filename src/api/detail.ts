@@ -31,18 +31,17 @@ export interface EntryDetail {
   readonly leafHash: string;
   /** Lowercase hex. */
   readonly salt: string;
-  /** As recorded; UTF-8 JSON. */
+  /** As recorded. */
   readonly body: string;
+  /** As every body should be. */
+  readonly bodyIsJson: boolean;
   readonly checks: Checks;
   /** The smallest checkpoint that covers the entry. */
   readonly checkpoint: string | null;
 }
 
 export interface DetailSource extends LedgerSource {
-  checkpoint(
-    shard: number,
-    atLeastSize?: number,
-  ): { readonly size: number; readonly note: string | Uint8Array } | undefined;
+  checkpoint(shard: number, atLeastSize?: number): { readonly size: number; readonly note: string } | undefined;
 }
 
 /**
@@ -60,7 +59,8 @@ export function entryDetail(
   if (origin === undefined || entry === undefined) return undefined;
   const leafHash = leafHashHex(entry.leafBytes);
   const covering = source.checkpoint(shard, seq + 1);
-  const note = covering === undefined ? null : Buffer.from(covering.note).toString();
+  const note = covering?.note ?? null;
+  const body = entry.body.toString('utf8');
   return {
     shard,
     seq,
@@ -68,7 +68,8 @@ export function entryDetail(
     leaf: entry.leafBytes.toString('latin1'),
     leafHash,
     salt: entry.salt.toString('hex'),
-    body: entry.body.toString('utf8'),
+    body,
+    bodyIsJson: isJson(body),
     checks: {
       body: good(entry.body.length === entry.leaf.size && commitment(entry.salt, entry.body) === entry.leaf.body),
       previous: previousCheck(source, entry),
@@ -77,6 +78,15 @@ export function entryDetail(
     },
     checkpoint: note,
   };
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function good(holds: boolean): Check {

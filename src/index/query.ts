@@ -41,6 +41,8 @@ export interface Query {
   readonly limit: number;
   /** Goes on behind this entry, in the query's order. */
   readonly after?: Cursor;
+  /** Not one page but every match from `after` on (without it: from now on), as it comes. */
+  readonly follow?: true;
 }
 
 /** Every parameter with what it takes, for messages and help. */
@@ -60,7 +62,8 @@ export const PARAMETERS = {
   auditID: 'the auditID of an audit event',
   order: 'newest or oldest',
   limit: `a number from 1 to ${MAX_LIMIT}`,
-  cursor: 'the `next` of an earlier answer',
+  cursor: 'the `next` of an earlier answer, or to follow from there, its `tail`',
+  follow: '1 to stream what comes, 0 not to',
 } as const;
 
 export type Parameter = keyof typeof PARAMETERS;
@@ -108,12 +111,21 @@ export function parseQuery(parameters: Iterable<readonly [string, string]>, now:
     auditID: read('auditID', literal),
   };
   const after = read('cursor', decodeCursor);
+  const follow = read('follow', (value) => (value === '1' ? true : value === '0' ? false : undefined)) ?? false;
+  for (const name of ['order', 'limit'] as const) {
+    if (!follow || !given.has(name)) continue;
+    throw new SealgateError(
+      'QUERY_INVALID',
+      `${name} and follow exclude one another: what is followed comes oldest first, without end`,
+    );
+  }
   const order = read('order', (value) => (value === 'newest' || value === 'oldest' ? value : undefined));
   return {
     filter: defined(filter),
-    ascending: order === 'oldest',
+    ascending: follow || order === 'oldest',
     limit: read('limit', (value) => (/^\d{1,4}$/.test(value) ? inLimits(Number(value)) : undefined)) ?? DEFAULT_LIMIT,
     ...(after === undefined ? {} : { after }),
+    ...(follow ? { follow } : {}),
   };
 }
 

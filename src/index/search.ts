@@ -42,8 +42,8 @@ export interface Page {
   readonly entries: readonly FoundEntry[];
   /** Goes on behind this page; null when there is nothing behind it (newest first) or nothing yet (oldest first). */
   readonly next: string | null;
-  /** Behind the last entry that was looked at, also when there is nothing more yet: what a follower asks with. */
-  readonly end: string | null;
+  /** Behind the newest entry of the index: what comes after the page was made, oldest first, begins there. */
+  readonly tail: string;
   /** The time limit came before the page was full: `next` goes on from there. */
   readonly incomplete: boolean;
   /** The newest entry that the index holds, or null. */
@@ -64,6 +64,8 @@ export interface SearchLimits {
   /** Whether time is up: asked once a block. */
   readonly expired: () => boolean;
 }
+
+const BEFORE_ALL: Cursor = { shard: 0, seq: -1 };
 
 /** Blocks whose times are fetched at once. */
 const BLOCK_ROWS = 512;
@@ -118,21 +120,20 @@ class Search {
     if (full) rows.length = limit;
     const last = full ? rows.at(-1)?.pos : stopped;
     const next = last === undefined ? null : this.#cursor(last, after);
-    const end = next ?? (ascending ? this.#cursor(places.size - 1, after) : null);
     const newest = places.size === 0 ? null : places.place(places.size - 1);
     return {
       entries: rows.map((row) => this.#found(row)),
       next,
-      end,
+      tail: this.#cursor(places.size - 1, undefined),
       incomplete: stopped !== undefined,
       indexed: newest,
     };
   }
 
   /** −1 or `size` stand before the first and behind the last entry. */
-  #cursor(pos: number, after: Cursor | undefined): string | null {
+  #cursor(pos: number, after: Cursor | undefined): string {
     if (pos >= 0 && pos < this.#places.size) return encodeCursor(this.#places.place(pos));
-    return after === undefined ? null : encodeCursor(after);
+    return encodeCursor(after ?? BEFORE_ALL);
   }
 
   #scan(conditions: Conditions): (low: number, high: number, limit: number) => EntryRow[] {
