@@ -49,8 +49,8 @@ export async function openCertificates(options: CertificateOptions): Promise<Cer
     try {
       const next = await read(options, false);
       if (!same(next.material, current.material)) {
+        options.onChange(next); // throws when it cannot use them: they are not current then
         current = next;
-        options.onChange(next);
       }
       report(validityProblem(options, current));
     } catch (error) {

@@ -15,7 +15,7 @@ import {
 } from '@peculiar/x509';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type CertificateOptions, type Certificates, openCertificates } from '../../../src/kube/certificates.ts';
-import type { SealgateError } from '../../../src/lib/errors.ts';
+import { SealgateError } from '../../../src/lib/errors.ts';
 
 const DAY = 86_400_000;
 
@@ -402,6 +402,21 @@ describe('while it runs', () => {
     writeFileSync(given.certFile, 'half a fi');
     await certificates.check();
     expect(problems).toHaveLength(2);
+  });
+
+  it('what the listener refuses is reported and tried again', async () => {
+    const onChange = vi.fn().mockImplementationOnce(() => {
+      throw new SealgateError('CERTIFICATE_INVALID', 'refused');
+    });
+    const certificates = await open('audit', { onChange });
+    const before = certificates.current;
+    now += 61 * DAY;
+    await certificates.check();
+    expect(problems.map(({ message }) => message)).toEqual(['refused']);
+    expect(certificates.current).toBe(before);
+    await certificates.check();
+    expect(onChange).toHaveBeenCalledTimes(2);
+    expect(certificates.current).not.toBe(before);
   });
 
   it('an issued certificate is renewed in time', async () => {
