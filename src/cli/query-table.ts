@@ -16,11 +16,11 @@ const COLUMNS: readonly Column[] = [
   { title: 'ENTRY', width: 9, cell: ({ shard, seq }) => (shard === 0 ? String(seq) : `${shard}/${seq}`) },
   { title: 'KIND', width: 11, cell: ({ kind }) => kind },
   { title: 'VERDICT', width: 7, cell: verdict },
-  { title: 'USER', width: 24, cell: user },
-  { title: 'VERB', width: 7, cell: ({ verb = '' }) => verb },
+  { title: 'USER', width: 20, cell: user },
+  { title: 'VERB', width: 8, cell: ({ verb = '' }) => verb },
   { title: 'RESOURCE', width: 26, cell: resource },
-  { title: 'NAMESPACE/NAME', width: 36, cell: object },
-  { title: 'POLICIES', width: 34, cell: policies },
+  { title: 'NAMESPACE/NAME', width: 30, cell: object },
+  { title: 'POLICIES', width: 30, cell: policies },
   { title: 'STAGE', width: 16, wide: true, cell: ({ stage = '' }) => stage },
   { title: 'UID OR AUDIT ID', width: 36, wide: true, cell: ({ uid, auditID }) => uid ?? auditID ?? '' },
   { title: 'JOINED WITH', width: 40, cell: joined },
@@ -85,8 +85,8 @@ function joined({ shard, links = [] }: FoundEntry): string {
 function linkText(link: FoundLink, shard: number): string {
   const place = link.seq === undefined ? '' : link.shard === shard ? `${link.seq}` : `${link.shard}/${link.seq}`;
   if (link.state === 'verified') {
-    if (link.kind === 'decision') return `${place} ${link.allowed === false ? 'deny' : 'allow'}`;
-    return `${place}${link.code === undefined ? '' : ` ${link.code}`}`;
+    if (link.kind === 'decision') return `decision ${place}: ${link.allowed === false ? 'deny' : 'allow'}`;
+    return `${link.kind ?? ''} ${place}${link.code === undefined ? '' : `: ${link.code}`}`;
   }
   if (link.state === 'elsewhere') return 'another log';
   return link.state === 'mismatch' ? `${place} HASH DIFFERS` : `${place} MISSING`.trim();
