@@ -202,7 +202,13 @@ interface ListenerParts {
 
 /** The two TLS listeners, each with its certificates. They open last, when everything behind them works. */
 async function openListeners(parts: ListenerParts): Promise<{ admission: TlsListener; audit: TlsListener }> {
-  const { settings, log, metrics, engine, ledger, redactor } = parts;
+  const { settings, log, metrics, engine, ledger, redactor, started } = parts;
+  const open: TlsListener[] = [];
+  // Together, because the time before Kubernetes kills the pod is one for both.
+  started.add('TLS listeners', async () => {
+    const cut = await Promise.all(open.map((listener) => listener.drain(settings.shutdown.graceMs)));
+    if (cut.some((count) => count > 0)) log.warn({ cut }, 'requests were cut off while stopping');
+  });
   const admissionLog = log.child({ part: 'admission' });
   const admission = await openTls(parts, 'admission', {
     path: settings.admission.path,
@@ -216,6 +222,7 @@ async function openListeners(parts: ListenerParts): Promise<{ admission: TlsList
       log: admissionLog,
     }),
   });
+  open.push(admission);
   const auditLog = log.child({ part: 'audit' });
   const audit = await openTls(parts, 'audit', {
     path: settings.audit.path,
@@ -229,6 +236,7 @@ async function openListeners(parts: ListenerParts): Promise<{ admission: TlsList
       log: auditLog,
     }),
   });
+  open.push(audit);
   return { admission, audit };
 }
 
@@ -252,14 +260,14 @@ async function openTls(
     now: Date.now,
     onChange: (changed) => {
       log.info({ expires: changed.expires }, 'certificates have changed');
-      metrics.certificateExpires(name, changed.expires);
+      metrics.certificateExpires(name, changed.expires, changed.caExpires);
       listener?.setMaterial(changed.material);
     },
     onProblem: (error) => log.error({ error }, 'a certificate cannot be used'),
   });
   started.add(`the ${name} certificates`, () => certificates.close());
-  metrics.certificateExpires(name, certificates.current.expires);
-  const { material } = certificates.current;
+  const { material, expires, caExpires } = certificates.current;
+  metrics.certificateExpires(name, expires, caExpires);
   listener = await openListener({
     name,
     host,
@@ -272,12 +280,7 @@ async function openTls(
     metrics: metrics.listener(name),
     log,
   });
-  const opened = listener;
-  started.add(`the ${name} listener`, async () => {
-    const cut = await opened.drain(settings.shutdown.graceMs);
-    if (cut > 0) log.warn({ cut }, 'requests were cut off while stopping');
-  });
-  return opened;
+  return listener;
 }
 
 /** What the API server may deliver again: the newest events of the ledger, from before this start. */
