@@ -64,7 +64,7 @@ cluster: setup tools ## a real etcd and kube-apiserver with Sealgate attached, u
 # --- Tests. REPORTS=folder also writes the results there as JSON ------------------------------------------------------------
 VITEST = node_modules/.bin/vitest run --project $@ $(if $(REPORTS),--reporter=default --reporter=json --outputFile.json='$(REPORTS)/$@.json') $(ARGS)
 
-.PHONY: test unit integration rego-test
+.PHONY: test unit integration rego-test chaos chaos-quick chaos-tools
 test: unit rego-test integration ## all tests
 
 unit: setup ## unit tests (ARGS='path or -t name' narrows them down)
@@ -76,6 +76,17 @@ integration: setup tools ## tests against a real kube-apiserver and etcd
 rego-test: tool-opa ## the Rego tests of policies/
 	@opa=$$($(BUILD_TOOLS) --list opa); \
 	$(if $(REPORTS),mkdir -p '$(REPORTS)' && "$$opa" test --format=json policies > '$(REPORTS)/$@.json' ||) "$$opa" test policies
+
+# strace lets chaos see and fault system calls. Without it (or root to install it) those classes say that they were skipped.
+chaos-tools:
+	@command -v strace >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+	{ apt-get install -y -qq strace || { apt-get update -qq && apt-get install -y -qq strace; }; } >/dev/null 2>&1; } || true
+
+chaos: $(PACKAGES) chaos-tools ## kill, fault, cut the power of, fill and misdate the ledger for minutes (docs/faults.md)
+	@$(NODE) --no-warnings test/chaos/main.ts $(ARGS)
+
+chaos-quick: $(PACKAGES) chaos-tools ## a bounded version of it, about a minute
+	@$(NODE) --no-warnings test/chaos/main.ts --quick $(ARGS)
 
 # --- Checks -----------------------------------------------------------------------------------------------------------------
 .PHONY: check lint rego-lint types layers knip portable generate

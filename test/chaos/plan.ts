@@ -1,0 +1,37 @@
+// What the parent tells a subject to do, and what a subject says: lines of `word json` on standard output.
+
+export interface SubjectPlan {
+  /** Holds `keys/` and `ledger/`. */
+  readonly root: string;
+  /** Goes into every marker, so that no two runs write the same. */
+  readonly run: string;
+  /** So many appends, then it closes; absent: appends for ever. */
+  readonly appends?: number;
+  /** Kills itself after so many acknowledged appends. */
+  readonly killAfter?: number;
+  /** So many appends must succeed after one was refused before it closes. */
+  readonly afterRefusal?: number;
+  /** Entries of the larger audit batches. */
+  readonly batch: number;
+  /** Every body has about as many bytes as this, and some many more. */
+  readonly bytes: number;
+  readonly wal?: { readonly softBytes: number; readonly hardBytes: number };
+  readonly checkpointIntervalMs?: number;
+  /** Says so many times a second how far it is: `head {size, signedSize}`. */
+  readonly headEveryMs?: number;
+}
+
+export interface Failure {
+  /** Of a SealgateError, else `none`. */
+  readonly code: string;
+  readonly message: string;
+}
+
+/** One acknowledged entry: its seq, its leaf hash, and the marker in its body. */
+export type Acked = readonly [seq: number, leafHash: string, marker: string];
+
+/** The log name of every chaos ledger. */
+export const LOG_NAME = 'ledger.example/chaos/0';
+
+/** Exit codes of a subject; anything else was not meant. */
+export const EXIT = { closed: 0, fatal: 70, refused: 71 } as const;

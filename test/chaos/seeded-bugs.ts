@@ -1,0 +1,114 @@
+// Bugs that a chaos class must catch to be believed. Each is a change of the source that only a subject started with it
+// sees (seeded-bug-loader.ts): there is no switch for any of them in src/.
+
+export interface Edit {
+  /** In src/ledger/. */
+  readonly file: string;
+  /** Must occur there exactly once. */
+  readonly find: string;
+  readonly replace: string;
+}
+
+export interface SeededBug {
+  readonly name: string;
+  /** What somebody would have got wrong. */
+  readonly what: string;
+  readonly edits: readonly Edit[];
+}
+
+export const SEEDED_BUGS = {
+  kill: [
+    {
+      name: 'answers-before-commit',
+      what: 'entries are answered while their transaction is still open',
+      edits: [
+        {
+          file: 'store.ts',
+          find: '    statements.begin.run();\n',
+          replace: '    if (!this.#db.inTransaction) statements.begin.run();\n',
+        },
+        {
+          file: 'store.ts',
+          find: '      statements.commit.run();\n',
+          replace: '      if (committed.first < 50 || Math.random() < 0.1) statements.commit.run();\n',
+        },
+        {
+          file: 'store.ts',
+          find: '  walState(): WalState {\n',
+          replace: '  walState(): WalState {\n    if (this.#db.inTransaction) return { frames: 0, checkpointed: 0 };\n',
+        },
+      ],
+    },
+  ],
+  faults: [
+    {
+      name: 'swallows-errors',
+      what: 'a commit that failed is taken for one that succeeded',
+      edits: [
+        {
+          file: 'store.ts',
+          find: '      statements.commit.run();\n',
+          replace: '      try { statements.commit.run(); } catch {}\n',
+        },
+      ],
+    },
+    {
+      name: 'draft-under-its-name',
+      what: 'a new shard is built under its own name instead of being renamed when it is complete',
+      edits: [{ file: 'store.ts', find: 'newShardPath(options.path);', replace: 'options.path;' }],
+    },
+  ],
+  power: [
+    {
+      name: 'synchronous-normal',
+      what: 'commits are not synced',
+      edits: [{ file: 'schema.ts', find: "['synchronous', 'FULL', 2]", replace: "['synchronous', 'NORMAL', 1]" }],
+    },
+    {
+      name: 'checkpointer-without-sync',
+      what: 'pages go into the database and the WAL begins anew before they are synced',
+      edits: [
+        {
+          file: 'checkpointer-thread.ts',
+          find: "db.pragma('synchronous = FULL');",
+          replace: "db.pragma('synchronous = OFF');",
+        },
+      ],
+    },
+    {
+      name: 'trusts-the-wal',
+      what: 'after a failed sync the next start goes on behind frames that are in the page cache only',
+      edits: [{ file: 'store.ts', find: '      settleWal(db, path);\n', replace: '' }],
+    },
+  ],
+  space: [
+    {
+      name: 'gives-up-when-full',
+      what: 'a full disk ends the process instead of refusing what does not fit',
+      edits: [{ file: 'sqlite-errors.ts', find: "return code === 'SQLITE_FULL' ||", replace: 'return' }],
+    },
+  ],
+  clock: [
+    {
+      name: 'wall-clock-interval',
+      what: 'the checkpoint interval is measured with the wall clock',
+      edits: [
+        {
+          file: 'writer.ts',
+          find: '    const began = performance.now();\n',
+          replace: '    const began = Date.now();\n',
+        },
+        { file: 'writer.ts', find: '    const now = performance.now();\n', replace: '    const now = Date.now();\n' },
+        { file: 'writer.ts', find: '- performance.now());\n', replace: '- Date.now());\n' },
+        { file: 'writer.ts', find: '  #signedAt = performance.now();\n', replace: '  #signedAt = Date.now();\n' },
+      ],
+    },
+  ],
+} as const satisfies Record<string, readonly SeededBug[]>;
+
+export function seededBug(name: string): SeededBug {
+  const all: readonly SeededBug[] = Object.values(SEEDED_BUGS).flat();
+  const found = all.find((bug) => bug.name === name);
+  if (found === undefined) throw new Error(`there is no seeded bug ${name}`);
+  return found;
+}
