@@ -7,7 +7,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { miniChain, miniKey, miniNote, miniRoot, writeMiniShard } from '../../support/mini-ledger.ts';
 import { flipByte, tamper } from '../../support/tamper.ts';
 
-const MAIN = path.join(import.meta.dirname, '..', '..', 'support', 'verify-main.ts');
+const MAIN = path.join(import.meta.dirname, '..', '..', '..', 'src', 'cli', 'main.ts');
 const KEY = miniKey('example.org/cli/0', 1);
 const OTHER = miniKey('example.org/cli/0', 2);
 const ENTRIES = [
