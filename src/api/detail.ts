@@ -1,6 +1,6 @@
 // One entry in full: what the ledger holds, and whether it is what its neighbours and its checkpoint say.
 
-import type { LedgerSource, SourceEntry } from '../index/source.ts';
+import { type LedgerSource, readable, type SourceEntry } from '../index/source.ts';
 import { commitment } from '../ledger/commitment.ts';
 import { NO_PREVIOUS } from '../ledger/entry.ts';
 import { leafHashHex } from '../ledger/leaf.ts';
@@ -73,7 +73,7 @@ export function entryDetail(
     checks: {
       body: good(entry.body.length === entry.leaf.size && commitment(entry.salt, entry.body) === entry.leaf.body),
       previous: previousCheck(source, entry),
-      next: nextCheck(source.get(shard, seq + 1), leafHash),
+      next: nextCheck(source, entry, leafHash),
       checkpoint: note === null || verifier === undefined ? 'unknown' : checkpointCheck(note, origin, seq, verifier),
     },
     checkpoint: note,
@@ -95,12 +95,14 @@ function good(holds: boolean): Check {
 
 function previousCheck(source: LedgerSource, { shard, seq, leaf }: SourceEntry): Check {
   if (seq === 0) return good(leaf.prev === NO_PREVIOUS);
-  const before = source.get(shard, seq - 1);
-  return before === undefined ? 'bad' : good(leaf.prev === leafHashHex(before.leafBytes));
+  const before = readable(() => source.get(shard, seq - 1));
+  return before === undefined || before === 'damaged' ? 'bad' : good(leaf.prev === leafHashHex(before.leafBytes));
 }
 
-function nextCheck(next: SourceEntry | undefined, leafHash: string): Check {
-  return next === undefined ? 'unknown' : good(next.leaf.prev === leafHash);
+function nextCheck(source: LedgerSource, { shard, seq }: SourceEntry, leafHash: string): Check {
+  const next = readable(() => source.get(shard, seq + 1));
+  if (next === undefined) return 'unknown';
+  return next === 'damaged' ? 'bad' : good(next.leaf.prev === leafHash);
 }
 
 function checkpointCheck(note: string, origin: string, seq: number, verifier: NoteVerifier): Check {

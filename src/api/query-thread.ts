@@ -1,8 +1,9 @@
 // A query thread: answers questions with read-only connections of its own, and may be terminated while it does.
 import { parentPort, workerData } from 'node:worker_threads';
 import type Database from 'better-sqlite3';
+import type { Place } from '../index/places.ts';
 import { openIndexForReading } from '../index/schema.ts';
-import { findEntry, search } from '../index/search.ts';
+import { type FoundEntry, findEntry, search } from '../index/search.ts';
 import { LedgerReader } from '../ledger/reader.ts';
 import { messageOf, SealgateError } from '../lib/errors.ts';
 import { createVerifier } from '../tlog/verifier.ts';
@@ -18,11 +19,15 @@ let index: { db: Database.Database; generation: number } | undefined;
 
 function openIndex(generation: number): Database.Database {
   if (index?.generation === generation) return index.db;
-  index?.db.close();
-  index = undefined;
+  closeIndex();
   const db = openIndexForReading(indexFile);
   index = { db, generation };
   return db;
+}
+
+function closeIndex(): void {
+  index?.db.close();
+  index = undefined;
 }
 
 function answer(question: Question, generation: number): Answer {
@@ -34,7 +39,17 @@ function answer(question: Question, generation: number): Answer {
   const shard = question.shard ?? reader.shards().at(-1)?.number ?? 0;
   const detail = entryDetail(reader, shard, question.seq, verifier);
   if (detail === undefined) return { type: 'entry', entry: null };
-  return { type: 'entry', entry: { detail, found: findEntry(openIndex(generation), detail) ?? null } };
+  return { type: 'entry', entry: { detail, found: listed(detail, generation) } };
+}
+
+/** The entry itself comes from the ledger: an index that cannot be read does not keep it back. */
+function listed(place: Place, generation: number): FoundEntry | null {
+  try {
+    return findEntry(openIndex(generation), place) ?? null;
+  } catch {
+    closeIndex();
+    return null;
+  }
 }
 
 function refusal(error: unknown): Answer {

@@ -16,9 +16,12 @@ export interface Claim {
   readonly reference: string;
 }
 
+/** Of the index: an entry that is there but cannot be read. */
+export const DAMAGED = 'damaged';
+
 /** Empty strings stand for what the entry does not have. */
 export interface Facts {
-  readonly kind: EntryKind;
+  readonly kind: EntryKind | typeof DAMAGED;
   readonly allowed: boolean | undefined;
   readonly dryRun: boolean;
   /** Verb of an event; lower-case operation of a decision. */
@@ -96,29 +99,35 @@ function decisionOf(body: Picked | undefined): Facts['about'] {
   return typeof shard === 'number' && typeof seq === 'number' ? { shard, seq } : undefined;
 }
 
+/** All that is known of an entry that cannot be read. */
+export function damagedFacts(): Facts {
+  return { ...NOTHING, kind: DAMAGED };
+}
+
 /** The facts that the leaf alone gives. */
 export function leafFacts(leaf: Leaf): Facts {
-  return {
-    kind: leaf.kind,
-    allowed: leaf.allowed,
-    dryRun: false,
-    verb: '',
-    group: '',
-    resource: '',
-    subresource: '',
-    code: undefined,
-    stage: '',
-    policies: [],
-    user: '',
-    impersonator: '',
-    namespace: '',
-    name: '',
-    uid: leaf.uid ?? '',
-    auditID: '',
-    claims: [],
-    about: undefined,
-  };
+  return { ...NOTHING, kind: leaf.kind, allowed: leaf.allowed, uid: leaf.uid ?? '' };
 }
+
+const NOTHING: Omit<Facts, 'kind'> = {
+  allowed: undefined,
+  dryRun: false,
+  verb: '',
+  group: '',
+  resource: '',
+  subresource: '',
+  code: undefined,
+  stage: '',
+  policies: [],
+  user: '',
+  impersonator: '',
+  namespace: '',
+  name: '',
+  uid: '',
+  auditID: '',
+  claims: [],
+  about: undefined,
+};
 
 function decisionFacts(leaf: Leaf, body: Picked | undefined): Facts {
   const request = at(body, ['review', 'request']);

@@ -1,9 +1,13 @@
 // A query: which entries, in which order, how many. Read from texts in one place, for the API's parameters and the CLI's flags alike.
-import { ENTRY_KINDS, type EntryKind } from '../ledger/entry.ts';
+import { ENTRY_KINDS } from '../ledger/entry.ts';
 import { type Micros, parseMicros } from '../lib/clock.ts';
 import { SealgateError } from '../lib/errors.ts';
 import { nearestName } from '../lib/nearest.ts';
 import { type Cursor, decodeCursor } from './cursor.ts';
+import { DAMAGED, type Facts } from './facts.ts';
+
+/** Every kind, and what the index calls an entry that it could not read. */
+const KINDS = [...ENTRY_KINDS, DAMAGED] as const;
 
 export const DEFAULT_LIMIT = 100;
 export const MAX_LIMIT = 1000;
@@ -14,7 +18,7 @@ export interface Filter {
   readonly since?: Micros;
   /** Before. */
   readonly until?: Micros;
-  readonly kind?: EntryKind;
+  readonly kind?: Facts['kind'];
   /** Only decisions have it. */
   readonly allowed?: boolean;
   /** A policy that fired or failed, by its package or by its name without `admission.`. */
@@ -49,7 +53,7 @@ export interface Query {
 export const PARAMETERS = {
   since: 'a time (RFC 3339, or a span before now: 15m, 24h, 7d)',
   until: 'a time (RFC 3339, or a span before now: 15m, 24h, 7d)',
-  kind: `one of ${ENTRY_KINDS.join(', ')}`,
+  kind: `one of ${KINDS.join(', ')}`,
   allowed: 'true or false',
   policy: 'the name of a policy',
   user: 'a user name; * stands for any characters',
@@ -98,7 +102,7 @@ export function parseQuery(parameters: Iterable<readonly [string, string]>, now:
   const filter = {
     since: read('since', time),
     until: read('until', time),
-    kind: read('kind', (value) => ENTRY_KINDS.find((kind) => kind === value)),
+    kind: read('kind', (value) => KINDS.find((kind) => kind === value)),
     allowed: read('allowed', (value) => (value === 'true' ? true : value === 'false' ? false : undefined)),
     policy: read('policy', literal),
     user: read('user', literal),
@@ -159,7 +163,7 @@ function inLimits(limit: number): number | undefined {
 }
 
 function invalid(name: Parameter, value: string): SealgateError {
-  const meant = name === 'kind' ? nearestName(value, ENTRY_KINDS) : undefined;
+  const meant = name === 'kind' ? nearestName(value, KINDS) : undefined;
   const hint = meant === undefined ? '' : `; did you mean ${meant}?`;
   return new SealgateError('QUERY_INVALID', `${name} must be ${PARAMETERS[name]}, not ${quote(value)}${hint}`);
 }

@@ -1,5 +1,4 @@
 // Rows of the index file, read back.
-import type { EntryKind } from '../ledger/entry.ts';
 import type { FiredPolicy } from './facts.ts';
 import type { FacetFacts } from './keys.ts';
 
@@ -20,7 +19,7 @@ export interface FacetRow {
 /** The values are the index's own: written by this release, because an index of another version is never opened. */
 export function facetOfRow(row: FacetRow): FacetFacts {
   return {
-    kind: row.kind as EntryKind,
+    kind: row.kind as FacetFacts['kind'],
     allowed: row.allowed === null ? undefined : row.allowed === 1,
     dryRun: row.dry_run === 1,
     verb: row.verb,

@@ -43,6 +43,9 @@ CREATE TABLE block (id INTEGER PRIMARY KEY, min_time INTEGER NOT NULL, max_time 
 CREATE TABLE bloom (block INTEGER PRIMARY KEY, bits BLOB NOT NULL) STRICT;
 `;
 
+/** Tables and indexes of the schema. */
+const PARTS = [...SCHEMA.matchAll(/^CREATE (?:TABLE|INDEX) (\w+)/gm)].map(([, name]) => name);
+
 /** What an event's claim about a decision came to; the numbers are in the file. */
 export const LINK_STATES = ['verified', 'mismatch', 'missing', 'elsewhere'] as const;
 
@@ -108,7 +111,9 @@ function unusable(db: Database.Database): string | undefined {
   if (db.pragma('application_id', { simple: true }) !== APPLICATION_ID) return 'it is not an index';
   const version = db.pragma('user_version', { simple: true });
   if (version !== INDEX_VERSION) return `it has version ${String(version)}, this release uses ${INDEX_VERSION}`;
-  return undefined;
+  const found = new Set(db.prepare('SELECT name FROM sqlite_schema').pluck().all());
+  const lacking = PARTS.find((name) => !found.has(name));
+  return lacking === undefined ? undefined : `it lacks ${lacking}`;
 }
 
 /**

@@ -107,8 +107,10 @@ class Search {
     let stopped: number | undefined;
     if (conditions !== undefined) {
       const scan = this.#scan(conditions);
+      let scanned = 0;
       for (const [low, high] of this.#ranges(conditions, from)) {
-        if (this.#limits.expired()) {
+        // One range at least, so that every page gets further.
+        if (scanned++ > 0 && this.#limits.expired()) {
           stopped = ascending ? low - 1 : high + 1;
           break;
         }

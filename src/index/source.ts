@@ -1,5 +1,6 @@
 // What the index reads: the ledger, through this much of its reader.
 import type { Leaf } from '../ledger/entry.ts';
+import { SealgateError } from '../lib/errors.ts';
 
 export interface SourceEntry {
   readonly shard: number;
@@ -24,4 +25,14 @@ export interface LedgerSource {
   shards(): readonly SourceShard[];
   get(shard: number, seq: number): SourceEntry | undefined;
   entries(shard: number, from: number, to?: number): Iterable<SourceEntry>;
+}
+
+/** What `read` gives, or that the ledger is damaged there. Anything else that it throws is thrown on. */
+export function readable<T>(read: () => T): T | 'damaged' {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof SealgateError && error.code === 'LEDGER_CORRUPT') return 'damaged';
+    throw error;
+  }
 }

@@ -1,10 +1,9 @@
 // Keeps the index file at the ledger's end: opens it, makes sure that it belongs to this ledger, adds what is new, and begins
 // again from nothing when it cannot be trusted.
 import type Database from 'better-sqlite3';
-import { SealgateError } from '../lib/errors.ts';
 import type { IndexLog } from './log.ts';
 import { closeIndex, createIndex, isDamage, openIndexForWriting } from './schema.ts';
-import type { LedgerSource } from './source.ts';
+import { type LedgerSource, readable } from './source.ts';
 import { type IndexPosition, IndexWriter } from './writer.ts';
 
 export interface TailOptions {
@@ -48,7 +47,7 @@ export class IndexTail {
 
   /**
    * Adds at most `limit` entries in one transaction and returns how many it added; fewer than `limit` means that it has reached
-   * the end. Throws what the ledger's reader throws; what was read before that is kept.
+   * the end. Throws what the ledger's reader throws, but for damaged entries.
    */
   step(limit: number): number {
     try {
@@ -80,19 +79,43 @@ export class IndexTail {
         if (position === undefined || number > position.shard) writer.openShard(number, origin);
         const from = writer.position()?.size ?? 0;
         const to = Math.min(size, from + limit - added);
-        for (const entry of this.#source.entries(number, from, Math.max(from, to))) {
-          writer.add(entry);
-          added++;
-        }
+        added += this.#addEntries(number, from, to);
         if (added >= limit) break;
       }
     } catch (error) {
-      if (error instanceof SealgateError && added > 0) writer.commit();
-      else writer.rollback();
+      writer.rollback();
       throw error;
     }
     writer.commit();
     return added;
+  }
+
+  /**
+   * Adds entries from … to−1. One that the reader calls damaged must not hide those behind it: from there on they are read one
+   * by one, and what cannot be read is shown as damaged.
+   */
+  #addEntries(shard: number, from: number, to: number): number {
+    let next = from;
+    const whole = readable(() => {
+      if (from >= to) return;
+      for (const entry of this.#source.entries(shard, from, to)) {
+        this.#writer.add(entry);
+        next++;
+      }
+    });
+    if (whole !== 'damaged') return next - from;
+    let damaged = 0;
+    const first = next;
+    for (; next < to; next++) {
+      const entry = readable(() => this.#source.get(shard, next));
+      if (entry === 'damaged' || entry === undefined) {
+        this.#writer.addDamaged(shard, next);
+        damaged++;
+      } else this.#writer.add(entry);
+    }
+    if (damaged > 0)
+      this.#log.error({ shard, first, damaged }, 'entries of the ledger cannot be read: run sealgate verify');
+    return next - from;
   }
 
   /** Why the index is not of this ledger, or undefined: the origins, and the hash of the last entry, must be the ledger's. */
@@ -107,12 +130,12 @@ export class IndexTail {
       if (number === position.shard && size < position.size)
         return `it is ahead of the ledger, by ${position.size - size} entries`;
     }
-    if (position.size === 0) return undefined;
-    const last = this.#source.get(position.shard, position.size - 1);
-    if (last === undefined) return `the ledger has no shard ${position.shard}`;
-    return last.leafHash === this.#writer.lastHash()
-      ? undefined
-      : `entry ${position.shard}/${position.size - 1} has another hash in the ledger`;
+    const hash = this.#writer.lastHash();
+    if (position.size === 0 || hash === '') return undefined;
+    const last = readable(() => this.#source.get(position.shard, position.size - 1));
+    if (last === undefined) return `the ledger has no entry ${position.shard}/${position.size - 1}`;
+    if (last !== 'damaged' && last.leafHash === hash) return undefined;
+    return `entry ${position.shard}/${position.size - 1} has another hash in the ledger`;
   }
 
   #rebuild(reason: string): IndexWriter {

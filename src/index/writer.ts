@@ -3,10 +3,10 @@ import type Database from 'better-sqlite3';
 import { parseMicros } from '../lib/clock.ts';
 import { Block } from './block.ts';
 import { Facets, Terms } from './dictionary.ts';
-import { type Facts, factsOf } from './facts.ts';
+import { damagedFacts, type Facts, factsOf } from './facts.ts';
 import { checkClaim, type Decided, type Decisions, type Link } from './links.ts';
 import { LINK_STATES, TIME_ZERO } from './schema.ts';
-import type { LedgerSource, SourceEntry } from './source.ts';
+import { type LedgerSource, readable, type SourceEntry } from './source.ts';
 
 /** Up to where the index holds the ledger: the next entry to come. */
 export interface IndexPosition {
@@ -44,6 +44,7 @@ export class IndexWriter implements Decisions {
   readonly #block: Block;
   readonly #micros = microsReader();
   #current: ShardRow | undefined;
+  #lastTime = 0;
 
   constructor(db: Database.Database, source: LedgerSource) {
     this.#db = db;
@@ -65,7 +66,7 @@ export class IndexWriter implements Decisions {
     return current && { shard: current.number, size: current.indexed };
   }
 
-  /** Leaf hash of the last entry, hex. */
+  /** Leaf hash of the last entry, hex; empty when that cannot be read. */
   lastHash(): string | undefined {
     return this.#current?.last_hash;
   }
@@ -101,23 +102,39 @@ export class IndexWriter implements Decisions {
 
   /** Adds the entry that follows the last one of the current shard. */
   add(entry: SourceEntry): void {
-    const shard = this.#current;
-    if (shard === undefined || entry.shard !== shard.number || entry.seq !== shard.indexed) {
-      throw new Error(`entry ${entry.shard}/${entry.seq} does not follow what the index holds`);
-    }
-    const pos = shard.base + entry.seq;
+    const { shard, pos } = this.#next(entry.shard, entry.seq);
     const facts = factsOf(entry.leaf, entry.body);
-    const time = this.#micros(entry.leaf.time) - TIME_ZERO;
+    this.#put(pos, this.#micros(entry.leaf.time) - TIME_ZERO, facts);
+    if (facts.kind === 'decision') this.#remember(pos, { leafHash: entry.leafHash, uid: facts.uid });
+    this.#addLinks(pos, facts);
+    shard.indexed++;
+    shard.last_hash = entry.leafHash;
+  }
+
+  /** Adds, for an entry that follows but cannot be read, that there is one. It gets the time of the entry before. */
+  addDamaged(number: number, seq: number): void {
+    const { shard, pos } = this.#next(number, seq);
+    this.#put(pos, this.#lastTime, damagedFacts());
+    shard.indexed++;
+    shard.last_hash = '';
+  }
+
+  #next(number: number, seq: number): { shard: ShardRow; pos: number } {
+    const shard = this.#current;
+    if (shard === undefined || number !== shard.number || seq !== shard.indexed) {
+      throw new Error(`entry ${number}/${seq} does not follow what the index holds`);
+    }
+    return { shard, pos: shard.base + seq };
+  }
+
+  #put(pos: number, time: number, facts: Facts): void {
     const facet = this.#facets.id(facts);
     const user = this.#terms.id(facts.user);
     const impersonator = this.#terms.id(facts.impersonator);
     const namespace = this.#terms.id(facts.namespace);
     const row = this.#block.add({ pos, time, facet, user, impersonator, namespace }, facts);
     this.#addEntry.run(pos, time, facet, user, impersonator, namespace, row.name, row.id);
-    if (facts.kind === 'decision') this.#remember(pos, { leafHash: entry.leafHash, uid: facts.uid });
-    this.#addLinks(pos, facts);
-    shard.indexed++;
-    shard.last_hash = entry.leafHash;
+    this.#lastTime = time;
     this.#block.close(pos);
   }
 
@@ -132,9 +149,10 @@ export class IndexWriter implements Decisions {
     if (recent !== undefined) return recent;
     for (const shard of this.#shards.values()) {
       if (pos < shard.base || pos >= shard.base + shard.indexed) continue;
-      const entry = this.#source.get(shard.number, pos - shard.base);
+      const entry = readable(() => this.#source.get(shard.number, pos - shard.base));
       if (entry === undefined) return undefined;
-      return { leafHash: entry.leafHash, uid: entry.leaf.kind === 'decision' ? (entry.leaf.uid ?? '') : '' };
+      if (entry === 'damaged' || entry.leaf.kind !== 'decision') return { leafHash: '', uid: '' };
+      return { leafHash: entry.leafHash, uid: entry.leaf.uid ?? '' };
     }
     return undefined;
   }
@@ -172,6 +190,8 @@ export class IndexWriter implements Decisions {
     this.#current = undefined;
     for (const row of this.#db.prepare('SELECT * FROM shard ORDER BY number').all() as ShardRow[]) this.#know(row);
     const current = this.#current as ShardRow | undefined;
+    this.#lastTime =
+      (this.#db.prepare('SELECT time FROM entry ORDER BY pos DESC LIMIT 1').pluck().get() as number | undefined) ?? 0;
     this.#block.load(current === undefined ? 0 : current.base + current.indexed);
   }
 

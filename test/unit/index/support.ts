@@ -1,11 +1,22 @@
 // A ledger in memory, made of real leaves, for tests that need one entry more than the disk.
 import { createHash } from 'node:crypto';
+import { join } from 'node:path';
 import type { IndexLog } from '../../../src/index/log.ts';
 import type { LedgerSource, SourceEntry, SourceShard } from '../../../src/index/source.ts';
 import { IndexTail } from '../../../src/index/tail.ts';
 import { commitment } from '../../../src/ledger/commitment.ts';
-import { type EntryKind, type Leaf, type LeafExtra, NO_PREVIOUS } from '../../../src/ledger/entry.ts';
+import {
+  type Append,
+  type Appended,
+  type EntryKind,
+  type Leaf,
+  type LeafExtra,
+  NO_PREVIOUS,
+} from '../../../src/ledger/entry.ts';
+import { loadOrCreateKey } from '../../../src/ledger/key.ts';
 import { encodeLeaf, leafHashHex, parseLeaf } from '../../../src/ledger/leaf.ts';
+import { type Ledger, openLedger } from '../../../src/ledger/ledger.ts';
+import type { Head } from '../../../src/ledger/messages.ts';
 import { formatMicros, type Micros } from '../../../src/lib/clock.ts';
 
 export const LOG = 'example.org/test/0';
@@ -220,4 +231,32 @@ export function buildIndex(file: string, source: LedgerSource, log = recordingLo
   while (tail.step(1000) === 1000);
   tail.close();
   return log;
+}
+
+/** A ledger on disk, in `<dir>/ledger` with its key in `<dir>/keys`. */
+export function openTestLedger(dir: string, log = LOG, onHead: (head: Head) => void = () => {}): Promise<Ledger> {
+  return openLedger({
+    dir: join(dir, 'ledger'),
+    key: loadOrCreateKey(join(dir, 'keys', 'ledger.key'), log),
+    version: 'test',
+    settingsDigest: `sha256:${'0'.repeat(64)}`,
+    onHead,
+    onFatal: (error) => {
+      throw error;
+    },
+  });
+}
+
+export function decisionAppend(options: DecisionOptions): Append {
+  const extra = { uid: options.uid, bundle: BUNDLE, allowed: options.allowed ?? true };
+  return { kind: 'decision', extra, body: Buffer.from(JSON.stringify(decisionBody(options))) };
+}
+
+export function eventAppend(options: EventOptions): Append {
+  return { kind: 'event', body: Buffer.from(JSON.stringify(eventBody(options))) };
+}
+
+/** The annotation that ties an event to this decision. */
+export function annotation(origin: string, uid: string, { seq, leafHash }: Appended): Record<string, string> {
+  return { [`admission.sealgate.dev/d.${uid}`]: `${origin}:${seq}:${leafHash}` };
 }
