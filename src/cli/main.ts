@@ -3,15 +3,22 @@
 import { Command, CommanderError } from 'commander';
 import { messageOf, SealgateError } from '../lib/errors.ts';
 import { VERSION } from '../lib/version.ts';
-import { register as registerCheck } from './check.ts';
-import { register as registerExport } from './export.ts';
-import { register as registerProve } from './prove.ts';
-import { register as registerQuery } from './query.ts';
-import { register as registerServe } from './serve.ts';
-import { register as registerVerify } from './verify.ts';
 
 /** What a command line that makes no sense ends with; 1 is for what could not be done. */
 const USAGE = 2;
+
+interface CommandFile {
+  register(program: Command): void;
+}
+
+const COMMANDS: Readonly<Record<string, () => Promise<CommandFile>>> = {
+  serve: () => import('./serve.ts'),
+  query: () => import('./query.ts'),
+  verify: () => import('./verify.ts'),
+  prove: () => import('./prove.ts'),
+  check: () => import('./check.ts'),
+  export: () => import('./export.ts'),
+};
 
 const program = new Command('sealgate')
   .description('Kubernetes admission control and audit with a record that can be verified')
@@ -19,12 +26,10 @@ const program = new Command('sealgate')
   .exitOverride()
   .showHelpAfterError('(add --help for the options)');
 
-registerServe(program);
-registerQuery(program);
-registerVerify(program);
-registerProve(program);
-registerCheck(program);
-registerExport(program);
+// Only what is asked for is loaded, so that verifying does not wait for a web server's code; all of it for help and for typing
+// errors, which are about all of them.
+const wanted = COMMANDS[process.argv[2] ?? ''];
+for (const load of wanted === undefined ? Object.values(COMMANDS) : [wanted]) (await load()).register(program);
 for (const command of program.commands) command.exitOverride();
 
 try {
