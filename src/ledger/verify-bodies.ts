@@ -84,9 +84,12 @@ export class BodyWalk {
   finish(end: number): void {
     if (this.#pack !== undefined && this.#window.length > 0) {
       while (this.#window.length < this.#pack.count) this.#window.push(undefined);
+      this.#next = this.#pack.first + this.#pack.count;
       this.#close(this.#pack);
     }
     this.#flushMissing(end);
+    // Beyond the last leaf nothing says what the bodies are, but the packs still have to follow one another.
+    for (let pack = this.#pack; pack !== undefined; pack = this.#pull()) this.#next = pack.first + pack.count;
     if (this.#unread > 0) {
       this.#findings.unchecked(
         `shard ${this.#shard}: the bodies of ${this.#unread} entries whose leaves are missing or unreadable: nothing says what they should be`,

@@ -173,7 +173,7 @@ export class ShardFile {
         return {
           leaves: top('SELECT max(seq) + 1 FROM leaf NOT INDEXED WHERE seq >= 0 AND seq < ?'),
           packed: top(
-            'SELECT first + min(max(count, 0), 65536) FROM pack NOT INDEXED WHERE first >= 0 AND first < ? ORDER BY first DESC LIMIT 1',
+            'SELECT first + min(max(count, 1), 65536) FROM pack NOT INDEXED WHERE first >= 0 AND first < ? ORDER BY first DESC LIMIT 1',
           ),
           checkpoint: top('SELECT max(size) FROM checkpoint NOT INDEXED WHERE size < ?'),
           foreign:

@@ -113,4 +113,16 @@ describe('shard schema', () => {
       expect.objectContaining({ code: 'LEDGER_CORRUPT', message: expect.stringContaining(why) }),
     );
   });
+
+  it('notices an index under a name of SQLite’s own, which could say something else than its table', () => {
+    const db = anybody(':memory:');
+    createSchema(db);
+    db.exec('ANALYZE'); // leaves sqlite_stat1, which is harmless without an index
+    assertSchema(db, 'x');
+    db.unsafeMode(true);
+    db.pragma('writable_schema = ON');
+    db.exec('CREATE INDEX lie ON leaf (seq, leaf)');
+    db.exec("UPDATE sqlite_schema SET name = 'sqlite_lie', sql = replace(sql, 'lie', 'sqlite_lie') WHERE name = 'lie'");
+    expect(() => assertSchema(db, 'x')).toThrow(expect.objectContaining({ code: 'LEDGER_CORRUPT' }));
+  });
 });
