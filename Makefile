@@ -118,8 +118,8 @@ fmt: setup ## format everything
 	@node_modules/.bin/biome check --write .
 	@opa=$$($(BUILD_TOOLS) --list opa); "$$opa" fmt --write policies
 
-bench-ledger: $(PACKAGES) ## how fast the ledger appends and verifies
-	@$(NODE) bench/ledger.ts $(ARGS)
+bench-ledger: setup ## how fast events and decisions are recorded, kept and verified, beside bare SQLite (ARGS=--quick)
+	@$(NODE) --no-warnings bench/ledger.ts $(ARGS)
 
 fixtures: setup tools ## record test/fixtures anew from a real kube-apiserver
 	@$(NODE) tools/record-fixtures.ts

@@ -203,6 +203,8 @@ interface ListenerParts {
 /** The two TLS listeners, each with its certificates. They open last, when everything behind them works. */
 async function openListeners(parts: ListenerParts): Promise<{ admission: TlsListener; audit: TlsListener }> {
   const { settings, log, metrics, engine, ledger, redactor, started } = parts;
+  // Before the listeners, and so ended after them: no batch goes on with a window that is rebuilt in part.
+  const { window, rebuilt } = redeliveryWindow(parts);
   const open: TlsListener[] = [];
   // Together, because the time before Kubernetes kills the pod is one for both.
   started.add('TLS listeners', async () => {
@@ -224,17 +226,17 @@ async function openListeners(parts: ListenerParts): Promise<{ admission: TlsList
   });
   open.push(admission);
   const auditLog = log.child({ part: 'audit' });
+  const handle = createAuditHandler({
+    ...{ ledger, redactor, window, settings: settings.audit },
+    ...{ metrics: metrics.audit, log: auditLog },
+  });
   const audit = await openTls(parts, 'audit', {
     path: settings.audit.path,
     bodyLimitBytes: settings.audit.bodyLimitBytes,
-    handler: createAuditHandler({
-      ledger,
-      redactor,
-      window: redeliveryWindow(settings, ledger),
-      settings: settings.audit,
-      metrics: metrics.audit,
-      log: auditLog,
-    }),
+    handler: async (request) => {
+      await rebuilt;
+      return handle(request);
+    },
   });
   open.push(audit);
   return { admission, audit };
@@ -283,18 +285,28 @@ async function openTls(
   return listener;
 }
 
-/** What the API server may deliver again: the newest events of the ledger, from before this start. */
-function redeliveryWindow({ audit: { redelivery } }: Settings, ledger: Ledger): RedeliveryWindow {
+/**
+ * What the API server may deliver again: the newest events of the ledger, from before this start. After much traffic that is
+ * seconds of work, so decisions do not wait for it; audit batches wait for `rebuilt`, which rejects when the ledger cannot be read.
+ */
+function redeliveryWindow({ settings: { audit }, ledger, log, started }: ListenerParts): {
+  readonly window: RedeliveryWindow;
+  readonly rebuilt: Promise<void>;
+} {
   const now = () => systemClock().now() / 1000;
-  const window = createRedeliveryWindow(redelivery, now);
+  const window = createRedeliveryWindow(audit.redelivery, now);
   const reader = LedgerReader.open(ledger.dir);
-  try {
-    const since = (now() - redelivery.seconds * 1000) * 1000;
-    rebuild(window, entriesSince(reader, ledger.shard, since, redelivery.maxEvents));
-  } finally {
-    reader.close();
-  }
-  return window;
+  const abort = new AbortController();
+  const since = (now() - audit.redelivery.seconds * 1000) * 1000;
+  const entries = entriesSince(reader, ledger.shard, since, audit.redelivery.maxEvents);
+  const rebuilt = rebuild(window, entries, abort.signal).finally(() => reader.close());
+  // Batches are refused then, and the API server's own metrics tell of it as well.
+  const ended = rebuilt.catch((error: unknown) => log.error({ error }, 'the redelivery window cannot be rebuilt'));
+  started.add('the redelivery window', () => {
+    abort.abort();
+    return ended;
+  });
+  return { window, rebuilt };
 }
 
 function logName({ identity }: Settings): string {

@@ -10,11 +10,12 @@ import type { AuditParts } from './types.ts';
 
 /** Never rejects: whatever happens has an answer. */
 export function createAuditHandler(parts: AuditParts): HttpHandler {
+  const inTurn = turns();
   return async (request) => {
     const refusal = refusePost(request);
     if (refusal !== undefined) return refuse(parts, refusal);
     try {
-      const batch = await readBatch(request.body, request.peer, parts);
+      const batch = await inTurn(() => readBatch(request.body, request.peer, parts));
       const duplicates = await record(batch, request, parts);
       if (batch.redacted > 0) parts.metrics.redacted(batch.redacted);
       acknowledge(batch, duplicates, request, parts);
@@ -27,6 +28,16 @@ export function createAuditHandler(parts: AuditParts): HttpHandler {
       }
       return refuse(parts, refusalOf(error));
     }
+  };
+}
+
+/** Batches are read one after the other: each lets other work in between, but not one slice of every batch that waits. */
+function turns(): <T>(work: () => Promise<T>) => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve();
+  return (work) => {
+    const mine = last.then(work);
+    last = mine.catch(() => undefined);
+    return mine;
   };
 }
 

@@ -2,6 +2,7 @@
 // times when it did not hear that the first one arrived (facts: 10, 15, 22.5 and 33.75 s apart, and the time of the calls).
 // auditID is no key: any client can choose it, and could so hide an event behind another. The content is.
 import { hash } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
 import { parseMicros } from '../lib/clock.ts';
 import { SealgateError } from '../lib/errors.ts';
 import { JsonDocument, jsonName } from '../lib/json-document.ts';
@@ -64,10 +65,26 @@ export interface RecordedEntry extends Place {
 
 const EVENT = jsonName('event');
 
-/** Fills the window from the newest entries of the ledger, oldest first. The window is only a memory: none is lost with it. */
-export function rebuild(window: RedeliveryWindow, entries: Iterable<RecordedEntry>): void {
+/** While it is rebuilt, other work comes in between after so long. */
+const SLICE_MS = 2;
+
+/**
+ * Fills the window from the newest entries of the ledger, oldest first. The window is only a memory: none is lost with it.
+ * Resolves early when `signal` is aborted. Rejects with what reading the entries throws.
+ */
+export async function rebuild(
+  window: RedeliveryWindow,
+  entries: Iterable<RecordedEntry>,
+  signal?: AbortSignal,
+): Promise<void> {
   const doc = new JsonDocument();
+  let until = performance.now() + SLICE_MS;
   for (const { leaf, body, shard, seq } of entries) {
+    if (performance.now() > until) {
+      await setImmediate();
+      if (signal?.aborted === true) return;
+      until = performance.now() + SLICE_MS;
+    }
     if (leaf.kind !== 'event') continue;
     const time = parseMicros(leaf.time);
     if (time === undefined || !scans(doc, body)) continue;

@@ -17,6 +17,8 @@ const DECISIONS: Limit = { entries: 1024, bytes: 16 * 1024 * 1024 };
  */
 const AUDIT: Limit = { entries: 256, bytes: 1024 * 1024 };
 const AUDIT_BESIDE_DECISIONS: Limit = { entries: 64, bytes: 256 * 1024 };
+/** In the commit that holds the decisions themselves: enough that the audit lane moves on whatever decisions there are. */
+const AUDIT_WITH_DECISIONS: Limit = { entries: 16, bytes: 64 * 1024 };
 /** After a commit with decisions, this many more are expected to have some. */
 const EXPECT_MORE = 32;
 
@@ -52,8 +54,13 @@ export class WriterQueue {
     const slice: Slice = { entries: [], parts: [] };
     this.#takeFrom('decision', DECISIONS, slice);
     this.#calm = slice.parts.length > 0 ? 0 : Math.min(this.#calm + 1, EXPECT_MORE);
-    this.#takeFrom('audit', this.#calm < EXPECT_MORE ? AUDIT_BESIDE_DECISIONS : AUDIT, slice);
+    this.#takeFrom('audit', this.#auditLimit(), slice);
     return slice;
+  }
+
+  #auditLimit(): Limit {
+    if (this.#calm === 0) return AUDIT_WITH_DECISIONS;
+    return this.#calm < EXPECT_MORE ? AUDIT_BESIDE_DECISIONS : AUDIT;
   }
 
   /** Drops what is left of these appends. */

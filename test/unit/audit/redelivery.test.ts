@@ -83,7 +83,7 @@ describe('the redelivery window', () => {
     const restarted = await openTestLedger(root);
     const { handler, window } = handlerWith(restarted);
     const reader = LedgerReader.open(places(root).dir);
-    rebuild(window, reader.entries(0, 0));
+    await rebuild(window, reader.entries(0, 0));
     reader.close();
     expect(window.size).toBe(2);
     await handler(requestOf(body));
@@ -92,7 +92,7 @@ describe('the redelivery window', () => {
     expect(recordedIn(root).at(-1)?.json).toMatchObject({ duplicates: 2, first: '0/1', last: '0/2' });
   });
 
-  it('leaves out what is older than its time when it is rebuilt', () => {
+  it('leaves out what is older than its time when it is rebuilt', async () => {
     const window = createRedeliveryWindow({ maxEvents: 10, seconds: 60 }, () => Date.parse('2026-01-01T00:01:30Z'));
     const entry = (seq: number, time: string) => ({
       shard: 0,
@@ -100,7 +100,7 @@ describe('the redelivery window', () => {
       leaf: { kind: 'event', time },
       body: Buffer.from(`{"source":{},"event":{"n":${seq}}}`),
     });
-    rebuild(window, [entry(1, '2026-01-01T00:00:00.000000Z'), entry(2, '2026-01-01T00:01:00.000000Z')]);
+    await rebuild(window, [entry(1, '2026-01-01T00:00:00.000000Z'), entry(2, '2026-01-01T00:01:00.000000Z')]);
     expect(window.size).toBe(1);
     expect(window.find(key('{"n":2}'))).toEqual(at(2));
   });

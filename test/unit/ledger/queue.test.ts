@@ -17,7 +17,7 @@ function message(id: number, lane: Lane, count: number, size = 10): AppendMessag
 }
 
 describe('writer queue', () => {
-  it('puts every waiting decision in front of one small slice of the audit lane', () => {
+  it('puts every waiting decision in front of a few of the audit lane, and after them a small slice of it', () => {
     const queue = new WriterQueue();
     queue.push(message(1, 'audit', 100));
     queue.push(message(2, 'audit', 100));
@@ -26,15 +26,19 @@ describe('writer queue', () => {
     expect(queue.take().parts).toEqual([
       { id: 3, first: 0, count: 1 },
       { id: 4, first: 1, count: 2 },
-      { id: 1, first: 3, count: 64 },
+      { id: 1, first: 3, count: 16 },
+    ]);
+    expect(queue.take().parts).toEqual([{ id: 1, first: 0, count: 64 }]);
+    queue.push(message(5, 'decision', 1));
+    expect(queue.take().parts).toEqual([
+      { id: 5, first: 0, count: 1 },
+      { id: 1, first: 1, count: 16 },
     ]);
     expect(queue.take().parts).toEqual([
-      { id: 1, first: 0, count: 36 },
-      { id: 2, first: 36, count: 28 },
+      { id: 1, first: 0, count: 4 },
+      { id: 2, first: 4, count: 60 },
     ]);
-    queue.push(message(5, 'decision', 1));
-    expect(queue.take().parts[0]).toEqual({ id: 5, first: 0, count: 1 });
-    expect(queue.take().parts).toEqual([{ id: 2, first: 0, count: 8 }]);
+    expect(queue.take().parts).toEqual([{ id: 2, first: 0, count: 40 }]);
     expect(queue.empty).toBe(true);
   });
 
@@ -43,7 +47,7 @@ describe('writer queue', () => {
     queue.push(message(1, 'audit', 100_000, 1));
     expect(queue.take().entries).toHaveLength(256);
     queue.push(message(2, 'decision', 1));
-    expect(queue.take().entries).toHaveLength(65);
+    expect(queue.take().entries).toHaveLength(17);
     const sizes = Array.from({ length: 40 }, () => queue.take().entries.length);
     expect(sizes.slice(0, 31)).toEqual(Array(31).fill(64));
     expect(sizes.slice(31)).toEqual(Array(9).fill(256));
