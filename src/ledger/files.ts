@@ -1,6 +1,6 @@
 // The ledger's folder: names of shards, durable renames, which file systems are refused.
-import { closeSync, fsyncSync, openSync, readdirSync, rmSync, statfsSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { closeSync, fsyncSync, openSync, readdirSync, rmSync, statfsSync, statSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
 import { SealgateError } from '../lib/errors.ts';
 
 const SHARD_NAME = /^shard-(\d{6,15})\.sqlite$/;
@@ -95,5 +95,24 @@ export function fsyncPath(path: string): void {
     fsyncSync(fd);
   } finally {
     closeSync(fd);
+  }
+}
+
+/**
+ * Makes the name of a new folder durable, and the names of those above it, which may be as new: a synced file is lost with
+ * a folder whose name a power cut takes away. Ends where another file system begins, and at a folder that may not be read,
+ * which is not one that we made.
+ */
+export function fsyncAncestors(dir: string): void {
+  const { dev } = statSync(dir);
+  for (let name = resolve(dir); dirname(name) !== name; name = dirname(name)) {
+    const parent = dirname(name);
+    if (statSync(parent).dev !== dev) return;
+    try {
+      fsyncPath(parent);
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && (error.code === 'EACCES' || error.code === 'EPERM')) return;
+      throw error;
+    }
   }
 }

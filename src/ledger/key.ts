@@ -6,7 +6,7 @@ import { messageOf, SealgateError } from '../lib/errors.ts';
 import { seedOf } from '../tlog/ed25519.ts';
 import { createSigner } from '../tlog/note.ts';
 import { formatVkey, isKeyName } from '../tlog/vkey.ts';
-import { fsyncPath } from './files.ts';
+import { fsyncAncestors, fsyncPath } from './files.ts';
 
 export interface LedgerKey {
   /** The log name, which is the C2SP key name: `<domain>/<cluster>/<replica>`. */
@@ -50,6 +50,7 @@ export function vkeyFileOf(file: string): string {
 function createKeyFile(file: string): void {
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   const { privateKey } = generateKeyPairSync('ed25519');
+  fsyncAncestors(dirname(file));
   writeDurably(file, privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(), 0o600);
 }
 

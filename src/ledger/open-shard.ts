@@ -5,7 +5,14 @@ import type { Clock } from '../lib/clock.ts';
 import { messageOf, SealgateError } from '../lib/errors.ts';
 import { createSigner } from '../tlog/note.ts';
 import { createVerifier } from '../tlog/verifier.ts';
-import { listShards, refuseNetworkFileSystem, refuseOrphanedWal, removeUnfinished, shardFileName } from './files.ts';
+import {
+  fsyncAncestors,
+  listShards,
+  refuseNetworkFileSystem,
+  refuseOrphanedWal,
+  removeUnfinished,
+  shardFileName,
+} from './files.ts';
 import { acquireLock, type WriterLock } from './lock.ts';
 import type { Recovery } from './messages.ts';
 import { type Staged, Store, type StoreOptions } from './store.ts';
@@ -58,6 +65,8 @@ export function openShard(options: OpenShardOptions, clock: Clock): OpenShard {
     };
     if (newest === undefined) {
       const recovery: Recovery = { clean: true, entries: 0, unsigned: 0 };
+      // Every time, not only after mkdir: the process that made the folder may have been killed before it got here.
+      fsyncAncestors(dir);
       Store.create(
         store,
         { shard, log: options.logName, version: options.version },

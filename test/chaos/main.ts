@@ -5,11 +5,13 @@ import { existsSync, statfsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
 import { chaosKill } from './kill.ts';
+import { chaosPower } from './power.ts';
 import { createRandom } from './random.ts';
 import { type ChaosOptions, type ClassReport, createTemp } from './report.ts';
 
 const CLASSES: Readonly<Record<string, (options: ChaosOptions) => Promise<ClassReport>>> = {
   kill: chaosKill,
+  power: chaosPower,
 };
 
 const { values } = parseArgs({

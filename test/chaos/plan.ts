@@ -9,6 +9,8 @@ export interface SubjectPlan {
   readonly appends?: number;
   /** Kills itself after so many acknowledged appends. */
   readonly killAfter?: number;
+  /** Dies by SIGKILL when nothing can be acknowledged any more, instead of exiting in order. */
+  readonly killOnFatal?: boolean;
   /** So many appends must succeed after one was refused before it closes. */
   readonly afterRefusal?: number;
   /** Entries of the larger audit batches. */

@@ -76,6 +76,11 @@ export const SEEDED_BUGS = {
       ],
     },
     {
+      name: 'folder-not-synced',
+      what: 'the files of a new ledger are synced, the name of its folder is not',
+      edits: [{ file: 'open-shard.ts', find: '      fsyncAncestors(dir);\n', replace: '' }],
+    },
+    {
       name: 'trusts-the-wal',
       what: 'after a failed sync the next start goes on behind frames that are in the page cache only',
       edits: [{ file: 'store.ts', find: '      settleWal(db, path);\n', replace: '' }],

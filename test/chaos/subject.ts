@@ -104,6 +104,7 @@ try {
     onFatal: (error) => {
       failed = true;
       say('fatal', failure(error));
+      if (plan.killOnFatal) process.kill(process.pid, 'SIGKILL');
       process.exit(EXIT.fatal);
     },
   });

@@ -1,7 +1,8 @@
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import {
+  fsyncAncestors,
   listShards,
   refusedFileSystem,
   refuseNetworkFileSystem,
@@ -62,5 +63,25 @@ describe('ledger folder', () => {
     const dir = join(tempDir(), 'x');
     mkdirSync(dir);
     expect(() => refuseNetworkFileSystem(dir)).not.toThrow();
+  });
+});
+
+describe('fsyncAncestors', () => {
+  it('goes up from a new folder, relative or not, and ends at another file system', () => {
+    const dir = join(tempDir(), 'a', 'b');
+    mkdirSync(dir, { recursive: true });
+    expect(() => fsyncAncestors(dir)).not.toThrow();
+    expect(() => fsyncAncestors(relative(process.cwd(), dir))).not.toThrow();
+    expect(() => fsyncAncestors(join(dir, 'missing'))).toThrow(/ENOENT/);
+  });
+
+  it('ends at a folder that may not be read, which is not one that we made', ({ skip }) => {
+    if (process.getuid?.() === 0) skip('root may read everything');
+    const top = tempDir();
+    const dir = join(top, 'closed', 'own');
+    mkdirSync(dir, { recursive: true });
+    chmodSync(join(top, 'closed'), 0o300);
+    expect(() => fsyncAncestors(dir)).not.toThrow();
+    chmodSync(join(top, 'closed'), 0o700);
   });
 });

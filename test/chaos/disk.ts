@@ -1,0 +1,351 @@
+// A disk that forgets: what a folder can look like after a power cut, from the calls that were made on it.
+//
+// What fsync has promised is there. Of the rest, each write may be there, be missing or be torn at a sector; each change of a
+// folder may be there or be missing, in whatever order. Bytes beside those that were written stay as they were (SQLite calls
+// this powersafe overwrite and relies on it, as we do). A sync that failed promises nothing, and the kernel forgets what it
+// was about to write: no later sync brings it back.
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import type { Random } from './random.ts';
+import { type Call, STDOUT } from './strace.ts';
+
+const SECTOR = 512;
+
+interface Change {
+  readonly begin: number;
+  readonly end: number;
+  /** The line at which a sync had promised it; Infinity while none has. */
+  durable: number;
+}
+
+interface FileChange extends Change {
+  readonly offset: number;
+  /** Undefined: the file is cut or extended to `offset`. */
+  readonly data: Buffer | undefined;
+}
+
+interface FolderChange extends Change {
+  /** Names that go, and names that come with what they stand for. */
+  readonly removes: string | undefined;
+  readonly adds: { readonly name: string; readonly node: Inode } | undefined;
+}
+
+interface Inode {
+  readonly folder: boolean;
+  readonly file: FileChange[];
+  readonly entries: FolderChange[];
+  /** Changes that no sync has seen yet. */
+  unsynced: Change[];
+}
+
+/** How the cut treats what was not synced. */
+export interface CutStyle {
+  readonly name: 'nothing unsynced' | 'everything unsynced' | 'some writes' | 'torn writes' | 'garbled writes';
+}
+
+export const CUT_STYLES: readonly CutStyle['name'][] = [
+  'nothing unsynced',
+  'everything unsynced',
+  'some writes',
+  'torn writes',
+  'garbled writes',
+];
+
+export class Disk {
+  readonly #path: string;
+  readonly #root: Inode = newInode(true);
+  /** Lines at which something is synced or a name changes: where cuts are most telling. */
+  readonly edges: number[] = [];
+  /** What was said on standard output, with the line at which the saying began. */
+  readonly said: { readonly line: number; readonly text: string }[] = [];
+
+  /** `path` is the folder that is there and durable before the first call. */
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** Takes calls that ended, or that the end of the process cut off, in the order of their ends. */
+  record(calls: readonly Call[]): void {
+    const ordered = [...calls].sort((a, b) => a.end - b.end || a.begin - b.begin);
+    for (const call of ordered) {
+      if (call.path === STDOUT) this.said.push({ line: call.begin, text: written(call).toString() });
+      else this.#take(call);
+    }
+  }
+
+  /** Throws unless the folder now looks as the calls say: so that a call nobody knows of is noticed. */
+  assertMatches(): void {
+    const differ = compare(this.#root, this.#path, '');
+    if (differ !== undefined) throw new Error(`the recording does not explain ${differ}`);
+  }
+
+  /** Writes what is left after a cut at `line` into the folder `to`, which is empty. */
+  cut(line: number, style: CutStyle['name'], random: Random, to: string): void {
+    materialise(this.#root, to, { line, style, random });
+  }
+
+  #take(call: Call): void {
+    const { name, path, path2, rest, result } = call;
+    if (path.endsWith('(deleted)')) return;
+    if (result === undefined) {
+      this.#takeUnfinished(call);
+      return;
+    }
+    if (name === 'fsync' || name === 'fdatasync') {
+      this.#sync(call);
+      return;
+    }
+    if (result < 0) return;
+    switch (name) {
+      case 'openat':
+        this.#open(call);
+        return;
+      case 'mkdir':
+        this.#link(call, path, newInode(true));
+        return;
+      case 'link':
+        this.#link(call, path2 as string, this.#find(path) as Inode);
+        return;
+      case 'rename': {
+        const node = this.#find(path) as Inode;
+        if (dirname(path) !== dirname(path2 as string)) throw new Error(`a rename between folders: ${path} → ${path2}`);
+        this.#change(path, call, basename(path), { name: basename(path2 as string), node });
+        return;
+      }
+      case 'unlink':
+        this.#change(path, call, basename(path), undefined);
+        return;
+      case 'write':
+      case 'pwrite64': {
+        const node = this.#file(path);
+        const offset = name === 'write' ? sizeOf(node) : Number(/(\d+)[^\d]*(?:<unfinished|$|\) +=)/.exec(rest)?.[1]);
+        const written = call.data?.subarray(0, result);
+        if (!Number.isSafeInteger(offset) || written === undefined) throw new Error(`not understood: ${name} ${rest}`);
+        this.#write(node, call, offset, written);
+        return;
+      }
+      case 'ftruncate':
+        this.#write(this.#file(path), call, Number.parseInt(rest, 10), undefined);
+        return;
+      default:
+        throw new Error(`a call that the simulator does not know: ${name} ${path}`);
+    }
+  }
+
+  /** What the process was in when it was killed: the folder shows whether it happened, and how much of it. */
+  #takeUnfinished(call: Call): void {
+    const { name, path, path2, rest, data, begin } = call;
+    const done = { ...call, end: begin, result: 0 };
+    switch (name) {
+      case 'pwrite64': {
+        const offset = Number(/, (\d+)(?: <unfinished|\) )/.exec(rest)?.[1]);
+        const bytes = readFileSync(path).subarray(offset, offset + (data?.length ?? 0));
+        if (bytes.length > 0) this.#write(this.#file(path), done, offset, bytes);
+        return;
+      }
+      case 'ftruncate': {
+        const size = Number.parseInt(rest, 10);
+        if (statSync(path).size === size) this.#write(this.#file(path), done, size, undefined);
+        return;
+      }
+      case 'openat':
+        if (existsSync(path)) this.#open(done);
+        return;
+      case 'rename':
+        if (!existsSync(path) && existsSync(path2 as string)) this.#take(done);
+        return;
+      case 'unlink':
+        if (!existsSync(path)) this.#take(done);
+        return;
+      case 'fsync':
+      case 'fdatasync':
+        return;
+      default:
+        throw new Error(`killed in a call that the simulator does not know: ${name} ${path}`);
+    }
+  }
+
+  #open(call: Call): void {
+    const { path, rest } = call;
+    const node = this.#find(path);
+    if (node === undefined && rest.includes('O_CREAT')) this.#link(call, path, newInode(false));
+    else if (node !== undefined && rest.includes('O_TRUNC') && sizeOf(node) > 0) this.#write(node, call, 0, undefined);
+  }
+
+  #link(call: Call, path: string, node: Inode): void {
+    this.#change(path, call, undefined, { name: basename(path), node });
+  }
+
+  #change(path: string, call: Call, removes: string | undefined, adds: FolderChange['adds']): void {
+    const folder = this.#find(dirname(path));
+    if (folder === undefined) throw new Error(`the folder of ${path} was never made`);
+    const change = { begin: call.begin, end: call.end, durable: Number.POSITIVE_INFINITY, removes, adds };
+    folder.entries.push(change);
+    folder.unsynced.push(change);
+    this.edges.push(call.begin, call.end + 1);
+  }
+
+  #write(node: Inode, { begin, end }: { begin: number; end: number }, offset: number, data: Buffer | undefined): void {
+    const change = { begin, end, durable: Number.POSITIVE_INFINITY, offset, data };
+    node.file.push(change);
+    node.unsynced.push(change);
+  }
+
+  #sync(call: Call): void {
+    const node = this.#find(call.path);
+    if (node === undefined) throw new Error(`a sync of ${call.path}, which is not there`);
+    const ok = (call.result as number) >= 0;
+    for (const change of node.unsynced) {
+      if (change.end < call.begin && ok) change.durable = call.end;
+    }
+    // What a failed sync was about to write counts as clean from then on: the kernel tells only once.
+    node.unsynced = node.unsynced.filter(({ end }) => end >= call.begin);
+    this.edges.push(call.begin, call.end, call.end + 1);
+  }
+
+  #file(path: string): Inode {
+    const node = this.#find(path);
+    if (node === undefined || node.folder) throw new Error(`${path} was written but never made`);
+    return node;
+  }
+
+  /** What stands under a path now, as processes see it. */
+  #find(path: string): Inode | undefined {
+    if (path === this.#path) return this.#root;
+    const parent = this.#find(dirname(path));
+    return parent === undefined ? undefined : namesOf(parent, () => true).get(basename(path));
+  }
+}
+
+/** Of a write to a pipe: it may take a part only, or refuse. */
+function written({ data, result }: Call): Buffer {
+  return (data ?? Buffer.alloc(0)).subarray(0, Math.max(0, result ?? Number.POSITIVE_INFINITY));
+}
+
+interface Cut {
+  readonly line: number;
+  readonly style: CutStyle['name'];
+  readonly random: Random;
+}
+
+function newInode(folder: boolean): Inode {
+  return { folder, file: [], entries: [], unsynced: [] };
+}
+
+function namesOf(folder: Inode, happened: (change: FolderChange) => boolean): Map<string, Inode> {
+  const names = new Map<string, Inode>();
+  for (const change of folder.entries) {
+    if (!happened(change)) continue;
+    // A name that comes from nowhere, because its coming was lost, goes nowhere either.
+    if (change.removes !== undefined) names.delete(change.removes);
+    if (change.adds !== undefined) names.set(change.adds.name, change.adds.node);
+  }
+  return names;
+}
+
+function sizeOf(node: Inode): number {
+  return node.file.reduce(
+    (size, { offset, data }) => (data === undefined ? offset : Math.max(size, offset + data.length)),
+    0,
+  );
+}
+
+function materialise(node: Inode, to: string, cut: Cut): void {
+  const folderChange = (change: FolderChange): boolean => {
+    if (change.begin >= cut.line) return false;
+    if (change.durable < cut.line) return true;
+    if (cut.style === 'nothing unsynced') return false;
+    return cut.style === 'everything unsynced' || cut.random.next() < 0.5;
+  };
+  for (const [name, child] of namesOf(node, folderChange)) {
+    const path = join(to, name);
+    if (child.folder) {
+      mkdirSync(path, { mode: 0o700 });
+      materialise(child, path, cut);
+    } else {
+      // The index of a WAL lives in shared memory and is never synced: whatever is there must not matter.
+      const content = name.endsWith('-shm') ? garbage(32_768, cut.random) : contentOf(child, cut);
+      writeFileSync(path, content, { mode: 0o600 });
+    }
+  }
+}
+
+function contentOf(node: Inode, cut: Cut): Buffer {
+  const past = node.file.filter(({ begin }) => begin < cut.line);
+  let room = 0;
+  for (const { offset, data } of past) room = Math.max(room, offset + (data?.length ?? 0));
+  const bytes = Buffer.alloc(room);
+  let size = 0;
+  for (const change of past) {
+    const { offset, data } = change;
+    const promised = change.durable < cut.line;
+    if (data === undefined) {
+      if (!promised && !survives(cut)) continue;
+      if (offset < size) bytes.fill(0, offset, size);
+      size = offset;
+      continue;
+    }
+    for (const [from, to] of promised ? [[0, data.length] as const] : sectors(offset, data.length, cut.style)) {
+      const fate = promised ? 'written' : fateOf(cut);
+      if (fate === 'lost') continue;
+      if (fate === 'written') data.copy(bytes, offset + from, from, to);
+      else garbage(to - from, cut.random).copy(bytes, offset + from);
+      size = Math.max(size, offset + to);
+    }
+  }
+  return bytes.subarray(0, size);
+}
+
+function survives({ style, random }: Cut): boolean {
+  if (style === 'nothing unsynced') return false;
+  return style === 'everything unsynced' || random.next() < 0.5;
+}
+
+function fateOf(cut: Cut): 'written' | 'lost' | 'garbled' {
+  if (survives(cut)) return 'written';
+  return cut.style === 'garbled writes' && cut.random.next() < 0.5 ? 'garbled' : 'lost';
+}
+
+/** The parts of a write that meet their fates separately, relative to its beginning. */
+function sectors(offset: number, length: number, style: CutStyle['name']): (readonly [number, number])[] {
+  if (style !== 'torn writes' && style !== 'garbled writes') return [[0, length]];
+  const parts: [number, number][] = [];
+  for (let from = 0; from < length; ) {
+    const to = Math.min(length, from + SECTOR - ((offset + from) % SECTOR));
+    parts.push([from, to]);
+    from = to;
+  }
+  return parts;
+}
+
+function garbage(length: number, random: Random): Buffer {
+  return Buffer.alloc(length, Buffer.from(Array.from({ length: 61 }, () => random.between(0, 255))));
+}
+
+/** The first difference between a recorded folder and a real one, the index of a WAL aside. */
+function compare(node: Inode, path: string, shown: string): string | undefined {
+  if (!node.folder) {
+    if (path.endsWith('-shm')) return undefined;
+    const now = contentOf(node, { line: Number.POSITIVE_INFINITY, style: 'everything unsynced', random: NEVER });
+    const real = readFileSync(path);
+    if (now.equals(real)) return undefined;
+    const at = now.findIndex((byte, i) => byte !== real[i]);
+    return `the content of ${shown} (${now.length} bytes recorded, ${real.length} there, the first difference at ${at})`;
+  }
+  if (!statSync(path).isDirectory()) return `${shown}: not a folder`;
+  const names = namesOf(node, () => true);
+  const found = new Set(readdirSync(path));
+  for (const name of new Set([...names.keys(), ...found])) {
+    const child = names.get(name);
+    if (child === undefined || !found.has(name)) return `the name ${shown}/${name}`;
+    const below = compare(child, join(path, name), `${shown}/${name}`);
+    if (below !== undefined) return below;
+  }
+  return undefined;
+}
+
+const NEVER: Random = {
+  next: () => 0,
+  between: (low) => low,
+  pick: (values) => values[0] as (typeof values)[number],
+};

@@ -1,0 +1,133 @@
+// (c) Power cuts. A ledger's life of several processes is recorded call by call; then the folder is rebuilt as it may look
+// after the power failed at some point of it, started the ordinary way, and held against what had been acknowledged by then.
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { CUT_STYLES, type CutStyle, Disk } from './disk.ts';
+import { judge } from './judge.ts';
+import type { Acked, SubjectPlan } from './plan.ts';
+import type { ChaosOptions, ClassReport } from './report.ts';
+import { type Journal, startSubject } from './run.ts';
+import { SEEDED_BUGS, type SeededBug } from './seeded-bugs.ts';
+import { parseTrace, recorder, straceMissing } from './strace.ts';
+
+/** Small, so that the WAL is moved into the database and begun anew several times in a short life. */
+const WAL = { softBytes: 120_000, hardBytes: 400_000 };
+
+interface Life {
+  readonly root: string;
+  readonly disk: Disk;
+  readonly lines: number;
+}
+
+interface Session extends Partial<SubjectPlan> {
+  readonly inject?: readonly string[];
+}
+
+/** Born, killed, recovered and closed, opened again, with a sync that fails, and recovered from that. */
+function sessions({ random }: ChaosOptions): Session[] {
+  const failing = `fsync:error=EIO:when=${random.between(18, 60)}`;
+  return [
+    { appends: 4000, killAfter: random.between(30, 60) },
+    { appends: 60 },
+    { appends: 4000, inject: [failing], killOnFatal: random.next() < 0.7 },
+    // With a WAL that is left alone: it goes on where the failed sync left it.
+    { appends: 4000, killAfter: random.between(20, 50), wal: { softBytes: 8_000_000, hardBytes: 16_000_000 } },
+    { appends: 40 },
+  ];
+}
+
+/** Lives it, and checks on the way that the recording explains every byte of the folder. */
+async function live(options: ChaosOptions, bug?: SeededBug): Promise<Life> {
+  const { temp } = options;
+  const root = temp.folder();
+  const disk = new Disk(root);
+  const journal: Journal = new Map();
+  let lines = 0;
+  for (const [i, { inject, ...session }] of sessions(options).entries()) {
+    const trace = join(temp.folder(), 'trace');
+    const plan: SubjectPlan = { root, run: `life${i}`, batch: 10, bytes: 200, wal: WAL, ...session };
+    const ended = await startSubject(plan, { journal, bug, wrap: recorder(trace, inject), timeoutMs: 60_000 }).ended;
+    // With a bug it may not even get this far; what it did until then is judged all the same.
+    if (bug === undefined && (ended.timedOut || ended.error !== undefined || ended.acked === 0)) {
+      throw new Error(`session ${i} was not as planned: ${JSON.stringify(ended)}`);
+    }
+    const parsed = parseTrace(trace, root, lines, ended.signal === 'SIGKILL');
+    disk.record(parsed.calls);
+    disk.assertMatches();
+    lines += parsed.lines;
+    rmSync(trace);
+  }
+  return { root, disk, lines };
+}
+
+/** What had been acknowledged before a line. The order of the trace is the order of the world: one tracer saw all threads. */
+function journalAt({ disk }: Life, line: number): Journal {
+  const journal: Journal = new Map();
+  const text = disk.said
+    .filter((one) => one.line < line)
+    .map((one) => one.text)
+    .join('');
+  for (const one of text.split('\n').slice(0, -1)) {
+    if (!one.startsWith('acked ')) continue;
+    for (const [seq, leafHash, marker] of JSON.parse(one.slice(6)) as Acked[]) journal.set(seq, { leafHash, marker });
+  }
+  return journal;
+}
+
+interface Cuts {
+  readonly cuts: number;
+  readonly acknowledged: number;
+  readonly unclean: number;
+  readonly problems: readonly string[];
+}
+
+async function cutLife(options: ChaosOptions, life: Life, count: number, keep: boolean): Promise<Cuts> {
+  const { random, temp } = options;
+  let acknowledged = 0;
+  let unclean = 0;
+  let cuts = 0;
+  const problems: string[] = [];
+  for (; cuts < count && problems.length === 0; cuts++) {
+    const line = random.next() < 0.6 ? random.pick(life.disk.edges) : random.between(0, life.lines);
+    const style: CutStyle['name'] = CUT_STYLES[cuts % CUT_STYLES.length] as CutStyle['name'];
+    const root = temp.folder();
+    life.disk.cut(line, style, random, root);
+    const journal = journalAt(life, line);
+    const { problems: found, recovery } = judge(root, journal);
+    acknowledged = Math.max(acknowledged, journal.size);
+    if (recovery?.clean === false) unclean += 1;
+    if (found.length > 0) {
+      problems.push(`cut ${cuts} at line ${line} of ${life.lines}, ${style} kept: ${found.join('; ')}`);
+      if (keep) problems.push(`the folder is kept: ${temp.keep(root)}`);
+    }
+    temp.remove(root);
+  }
+  return { cuts, acknowledged, unclean, problems };
+}
+
+export async function chaosPower(options: ChaosOptions): Promise<ClassReport> {
+  const missing = straceMissing();
+  if (missing !== undefined) return { counts: {}, problems: [], caught: {}, skipped: [`power cuts: ${missing}`] };
+  const problems: string[] = [];
+  const counts = { lives: 0, cuts: 0, 'unclean starts': 0, acknowledged: 0 };
+  for (let i = 0; i < (options.quick ? 1 : 6); i++) {
+    const life = await live(options);
+    const found = await cutLife(options, life, options.quick ? 120 : 400, true);
+    counts.lives += 1;
+    counts.cuts += found.cuts;
+    counts['unclean starts'] += found.unclean;
+    counts.acknowledged += found.acknowledged;
+    problems.push(...found.problems);
+    options.temp.remove(life.root);
+  }
+  const caught: Record<string, string | undefined> = {};
+  for (const bug of SEEDED_BUGS.power) {
+    // Some bugs show only after a sync of the right file failed: that may take another life.
+    for (let i = 0; i < 5 && caught[bug.name] === undefined; i++) {
+      const life = await live(options, bug);
+      caught[bug.name] = (await cutLife(options, life, 100, false)).problems[0];
+      options.temp.remove(life.root);
+    }
+  }
+  return { counts, problems, caught };
+}
