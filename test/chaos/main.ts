@@ -4,6 +4,7 @@
 import { existsSync, statfsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
+import { chaosFaults } from './faults.ts';
 import { chaosKill } from './kill.ts';
 import { chaosPower } from './power.ts';
 import { createRandom } from './random.ts';
@@ -11,6 +12,7 @@ import { type ChaosOptions, type ClassReport, createTemp } from './report.ts';
 
 const CLASSES: Readonly<Record<string, (options: ChaosOptions) => Promise<ClassReport>>> = {
   kill: chaosKill,
+  faults: chaosFaults,
   power: chaosPower,
 };
 
