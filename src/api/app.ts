@@ -156,7 +156,7 @@ function answerError(error: unknown, response: Response, log: IndexLog): void {
     return;
   }
   if (error instanceof SealgateError) {
-    refuse(response, STATUS[error.code] ?? (error.code === 'LEDGER_NOT_FOUND' ? 404 : 500), error.code, error.message);
+    refuse(response, STATUS[error.code] ?? 500, error.code, error.message);
     return;
   }
   // Express refuses what it cannot decode with a status of its own; anything else is a defect of ours.

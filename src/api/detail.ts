@@ -1,6 +1,6 @@
 // One entry in full: what the ledger holds, and whether it is what its neighbours and its checkpoint say.
 
-import { type LedgerSource, readable, type SourceEntry } from '../index/source.ts';
+import { entryAt, type LedgerSource, type SourceEntry } from '../index/source.ts';
 import { commitment } from '../ledger/commitment.ts';
 import { NO_PREVIOUS } from '../ledger/entry.ts';
 import { leafHashHex } from '../ledger/leaf.ts';
@@ -55,7 +55,7 @@ export function entryDetail(
   verifier?: NoteVerifier,
 ): EntryDetail | undefined {
   const origin = source.shards().find(({ number }) => number === shard)?.origin;
-  const entry = source.get(shard, seq);
+  const entry = origin === undefined ? undefined : source.get(shard, seq);
   if (origin === undefined || entry === undefined) return undefined;
   const leafHash = leafHashHex(entry.leafBytes);
   const covering = source.checkpoint(shard, seq + 1);
@@ -95,12 +95,12 @@ function good(holds: boolean): Check {
 
 function previousCheck(source: LedgerSource, { shard, seq, leaf }: SourceEntry): Check {
   if (seq === 0) return good(leaf.prev === NO_PREVIOUS);
-  const before = readable(() => source.get(shard, seq - 1));
+  const before = entryAt(source, shard, seq - 1);
   return before === undefined || before === 'damaged' ? 'bad' : good(leaf.prev === leafHashHex(before.leafBytes));
 }
 
 function nextCheck(source: LedgerSource, { shard, seq }: SourceEntry, leafHash: string): Check {
-  const next = readable(() => source.get(shard, seq + 1));
+  const next = entryAt(source, shard, seq + 1);
   if (next === undefined) return 'unknown';
   return next === 'damaged' ? 'bad' : good(next.leaf.prev === leafHash);
 }

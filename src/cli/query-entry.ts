@@ -26,9 +26,9 @@ const CHECKS = {
   checkpoint: 'a signed checkpoint covers it',
 } as const;
 
-/** `text` is the API's answer. Control characters are made visible; JSON escapes them in the body already. */
-export function formatEntry(text: string): string {
-  const answer = JSON.parse(text) as EntryAnswer;
+/** Of the API's answer. Control characters are made visible; JSON escapes them in the body already. */
+export function formatEntry(json: string): { readonly text: string; readonly verifies: boolean } {
+  const answer = JSON.parse(json) as EntryAnswer;
   const { shard, seq, origin, leaf, leafHash, salt, checks, links } = answer;
   const bad = Object.values(checks).includes('bad');
   const lines = [
@@ -44,7 +44,8 @@ export function formatEntry(text: string): string {
     'Body',
     JSON.stringify(answer.body, null, 2),
   ];
-  return `${lines.map((line) => line.split('\n').map(escapeTerminal).join('\n')).join('\n')}\n`;
+  const text = `${lines.map((line) => line.split('\n').map(escapeTerminal).join('\n')).join('\n')}\n`;
+  return { text, verifies: !bad };
 }
 
 function mark(check: 'good' | 'bad' | 'unknown'): string {

@@ -10,6 +10,8 @@ import { header, rowOf } from './query-table.ts';
 
 const DEFAULT_SERVER = 'http://127.0.0.1:8080';
 const DEFAULT_LIMIT = 50;
+/** As `sealgate verify` ends when it finds the same. */
+const TAMPERED = 10;
 
 /** Filters of the API that are flags of the same name. */
 const FILTERS = {
@@ -97,8 +99,10 @@ async function showEntry(client: QueryClient, entry: string, flags: Flags): Prom
       `${entry} is not an entry: give its seq, or <shard>/<seq>; filters are flags (--name ${entry}?)`,
     );
   }
-  const text = await client.entry(entry);
-  process.stdout.write(flags.output === 'json' ? `${text}\n` : formatEntry(text));
+  const answer = await client.entry(entry);
+  const { text, verifies } = formatEntry(answer);
+  process.stdout.write(flags.output === 'json' ? `${answer}\n` : text);
+  if (!verifies) process.exitCode = TAMPERED;
 }
 
 async function list(client: QueryClient, flags: Flags): Promise<void> {

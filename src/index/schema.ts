@@ -56,7 +56,7 @@ export type LinkState = (typeof LINK_STATES)[number];
  * index, and `onReplaced` hears why.
  */
 export function openIndexForWriting(file: string, onReplaced: (reason: string) => void): Database.Database {
-  mkdirSync(dirname(file), { recursive: true });
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   if (!existsSync(file)) return createIndex(file);
   let db: Database.Database | undefined;
   try {

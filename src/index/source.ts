@@ -23,7 +23,9 @@ export interface SourceShard {
 export interface LedgerSource {
   /** Ascending by number. */
   shards(): readonly SourceShard[];
+  /** Throws LEDGER_CORRUPT when the entry cannot be read, LEDGER_NOT_FOUND when there is no such shard. */
   get(shard: number, seq: number): SourceEntry | undefined;
+  /** Throws as `get` does. */
   entries(shard: number, from: number, to?: number): Iterable<SourceEntry>;
 }
 
@@ -33,6 +35,16 @@ export function readable<T>(read: () => T): T | 'damaged' {
     return read();
   } catch (error) {
     if (error instanceof SealgateError && error.code === 'LEDGER_CORRUPT') return 'damaged';
+    throw error;
+  }
+}
+
+/** One entry; undefined when the ledger does not have it, or not any more. */
+export function entryAt(source: LedgerSource, shard: number, seq: number): SourceEntry | 'damaged' | undefined {
+  try {
+    return readable(() => source.get(shard, seq));
+  } catch (error) {
+    if (error instanceof SealgateError && error.code === 'LEDGER_NOT_FOUND') return undefined;
     throw error;
   }
 }

@@ -3,7 +3,7 @@
 import type Database from 'better-sqlite3';
 import type { IndexLog } from './log.ts';
 import { closeIndex, createIndex, isDamage, openIndexForWriting } from './schema.ts';
-import { type LedgerSource, readable } from './source.ts';
+import { entryAt, type LedgerSource, readable } from './source.ts';
 import { type IndexPosition, IndexWriter } from './writer.ts';
 
 export interface TailOptions {
@@ -107,7 +107,7 @@ export class IndexTail {
     let damaged = 0;
     const first = next;
     for (; next < to; next++) {
-      const entry = readable(() => this.#source.get(shard, next));
+      const entry = entryAt(this.#source, shard, next);
       if (entry === 'damaged' || entry === undefined) {
         this.#writer.addDamaged(shard, next);
         damaged++;
@@ -132,7 +132,7 @@ export class IndexTail {
     }
     const hash = this.#writer.lastHash();
     if (position.size === 0 || hash === '') return undefined;
-    const last = readable(() => this.#source.get(position.shard, position.size - 1));
+    const last = entryAt(this.#source, position.shard, position.size - 1);
     if (last === undefined) return `the ledger has no entry ${position.shard}/${position.size - 1}`;
     if (last !== 'damaged' && last.leafHash === hash) return undefined;
     return `entry ${position.shard}/${position.size - 1} has another hash in the ledger`;

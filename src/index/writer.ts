@@ -6,7 +6,7 @@ import { Facets, Terms } from './dictionary.ts';
 import { damagedFacts, type Facts, factsOf } from './facts.ts';
 import { checkClaim, type Decided, type Decisions, type Link } from './links.ts';
 import { LINK_STATES, TIME_ZERO } from './schema.ts';
-import { type LedgerSource, readable, type SourceEntry } from './source.ts';
+import { entryAt, type LedgerSource, type SourceEntry } from './source.ts';
 
 /** Up to where the index holds the ledger: the next entry to come. */
 export interface IndexPosition {
@@ -149,7 +149,7 @@ export class IndexWriter implements Decisions {
     if (recent !== undefined) return recent;
     for (const shard of this.#shards.values()) {
       if (pos < shard.base || pos >= shard.base + shard.indexed) continue;
-      const entry = readable(() => this.#source.get(shard.number, pos - shard.base));
+      const entry = entryAt(this.#source, shard.number, pos - shard.base);
       if (entry === undefined) return undefined;
       if (entry === 'damaged' || entry.leaf.kind !== 'decision') return { leafHash: '', uid: '' };
       return { leafHash: entry.leafHash, uid: entry.leaf.uid ?? '' };

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type Database from 'better-sqlite3';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { factsOf } from '../../../src/index/facts.ts';
+import { type Facts, factsOf } from '../../../src/index/facts.ts';
 import { parseQuery, parseResource, type Query } from '../../../src/index/query.ts';
 import { BLOCK_ENTRIES, openIndexForReading } from '../../../src/index/schema.ts';
 import { findEntry, type Page, search } from '../../../src/index/search.ts';
@@ -73,6 +73,14 @@ function fill(ledger: MemoryLedger, count: number): void {
   }
 }
 
+const facts = new Map<SourceEntry, { facts: Facts; time: number }>();
+
+function known(entry: SourceEntry): { facts: Facts; time: number } {
+  const found = facts.get(entry) ?? { facts: factsOf(entry.leaf, entry.body), time: parseMicros(entry.leaf.time)! };
+  facts.set(entry, found);
+  return found;
+}
+
 /** What the filter means, said without an index. */
 function naive(ledger: MemoryLedger, { filter, ascending }: Query): string[] {
   const glob = (pattern: string, text: string): boolean =>
@@ -83,8 +91,7 @@ function naive(ledger: MemoryLedger, { filter, ascending }: Query): string[] {
         .join('[^]*')}$`,
     ).test(text);
   const matches = (entry: SourceEntry): boolean => {
-    const facts = factsOf(entry.leaf, entry.body);
-    const time = parseMicros(entry.leaf.time)!;
+    const { facts, time } = known(entry);
     const wanted = filter.resource === undefined ? undefined : parseResource(filter.resource)!;
     const checks: boolean[] = [
       filter.since === undefined || time >= filter.since,
@@ -185,9 +192,9 @@ describe('a query on the index', () => {
         expect(found).toEqual(naive(ledger, query));
         if (found.length > 0) hits++;
       }),
-      { numRuns: 150, seed: 3 },
+      { numRuns: 120, seed: 3 },
     );
-    expect(hits).toBeGreaterThan(50);
+    expect(hits).toBeGreaterThan(40);
   });
 
   it('gives an entry as it stands in the ledger, whichever shard it is in', () => {
