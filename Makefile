@@ -41,7 +41,7 @@ $(PACKAGES): package-lock.json package.json .npmrc | $(NODE)
 # Built once for each version; tools/build-tools.ts finds at once that there is nothing to do.
 BUILD_TOOLS = $(NODE) tools/build-tools.ts
 
-.PHONY: setup tools tool-opa print-node
+.PHONY: setup tools tool-opa print-node print-opa
 setup: $(PACKAGES) tool-opa ## Node, npm packages and OPA: what `make run` needs
 
 tool-opa: | $(NODE)
@@ -49,6 +49,9 @@ tool-opa: | $(NODE)
 
 tools: | $(NODE) ## every pinned Go tool (kube-apiserver takes minutes the first time)
 	@$(BUILD_TOOLS)
+
+print-opa: tool-opa
+	@$(BUILD_TOOLS) --list opa
 
 print-node: | $(NODE)
 	@echo '$(NODE)'

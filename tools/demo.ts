@@ -124,6 +124,12 @@ async function playAudit(entries: ReadonlyMap<string, string>): Promise<{ batche
   return { batches: batches.length, events };
 }
 
+if (await isReady().catch(() => false)) {
+  console.error(
+    'A Sealgate is running on these ports already (make run or make cluster, perhaps in another checkout): stop it first.',
+  );
+  process.exit(1);
+}
 const shown = relative(process.cwd(), DATA) || '.';
 mkdirSync(DATA, { recursive: true });
 const serve = run({
@@ -150,7 +156,8 @@ try {
   console.log(`Sealgate is up (data in ${shown}/, log in ${relative(process.cwd(), serve.logFile)}).\n`);
   const entries = await playReviews();
   const { batches, events } = await playAudit(entries);
-  console.log(`\n${entries.size} AdmissionReviews decided, ${events} audit events in ${batches} batches recorded.\n`);
+  console.log(`\n${entries.size} AdmissionReviews decided, ${events} audit events in ${batches} batches recorded.
+The events are those of the recorded cluster, which asked another webhook: some requests that are denied here went through there.\n`);
   await sleep(1_500); // a checkpoint is signed every second: then it covers everything that was just recorded
   const key = join(DATA, 'keys', 'ledger.vkey');
   const verify = spawnSync(process.execPath, [MAIN, 'verify', DATA, '--key', key], { encoding: 'utf8' });

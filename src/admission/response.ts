@@ -53,13 +53,18 @@ function statusOf(verdict: Verdict): Status {
   const denials = verdict.results.filter(({ action }) => action === 'deny');
   const failures = verdict.failures.filter(({ action }) => action === 'deny');
   const texts = [
-    ...denials.map(({ policy, message }) => `${policy}: ${message}`),
+    ...denials.map(denialText),
     ...failures.map(({ policy, code, message }) => `${failed(policy)} (${code}): ${message}`),
   ];
   const message = cut(texts.map(oneLine).join('; '), MAX_MESSAGE_CHARS);
   const overloaded = isFailure(verdict) && failures.every(({ code }) => code === 'POLICY_OVERLOADED');
   if (!overloaded) return { code: 403, reason: 'Forbidden', message };
   return { code: 429, reason: 'TooManyRequests', message, details: { retryAfterSeconds: 1 } };
+}
+
+/** What is wrong, and what whoever was refused can do about it. */
+function denialText({ policy, message, remediation }: Verdict['results'][number]): string {
+  return remediation === undefined ? `${policy}: ${message}` : `${policy}: ${message} (${remediation})`;
 }
 
 function warningsOf(verdict: Verdict): string[] {

@@ -65,7 +65,7 @@ function run(given: string, flags: Flags): number {
     const report = verifyLedger(given, {
       keys,
       unchecked,
-      checkpoints: flags.checkpoint.map((file) => readText(file, 'CHECKPOINT_INVALID')),
+      checkpoints: flags.checkpoint.map((file) => oneNewline(readText(file, 'CHECKPOINT_INVALID'))),
       ...(flags.shard === undefined ? {} : { shard: flags.shard }),
       ...(flags.from === undefined ? {} : { from: flags.from }),
       ...(flags.to === undefined ? {} : { to: flags.to }),
@@ -175,4 +175,9 @@ function table(shards: readonly ShardReport[]): string[] {
       .join('  ')
       .trimEnd(),
   );
+}
+
+/** A note ends in exactly one newline; the sqlite3 shell and editors add more. The signed text is not touched by that. */
+function oneNewline(note: string): string {
+  return note.replace(/\n*$/, '\n');
 }

@@ -19,7 +19,8 @@ export function runOpa(opa: string, args: readonly string[], cwd: string): Promi
   return new Promise((resolve, reject) => {
     const options = {
       cwd,
-      env: {},
+      // Nothing of this process's settings but where programs are: `opa` may be a name.
+      env: { PATH: process.env['PATH'] },
       timeout: TIME_LIMIT_MS,
       maxBuffer: MAX_OUTPUT_BYTES,
       killSignal: 'SIGKILL' as const,
@@ -28,7 +29,11 @@ export function runOpa(opa: string, args: readonly string[], cwd: string): Promi
       if (error === null) return resolve({ ok: true, stdout, stderr });
       if (typeof error.code === 'number') return resolve({ ok: false, stdout, stderr });
       const why = error.killed ? `did not finish within ${TIME_LIMIT_MS / 1000} s` : messageOf(error);
-      reject(new SealgateError('POLICY_INVALID', `cannot run ${opa} ${args[0] ?? ''}: ${why}`, { cause: error }));
+      reject(new SealgateError('POLICY_INVALID', cannotRun(opa, args, why), { cause: error }));
     });
   });
+}
+
+function cannotRun(opa: string, args: readonly string[], why: string): string {
+  return `cannot run ${opa} ${args[0] ?? ''} (${why}): set policy.opa to the path of OPA's program, which compiles policies`;
 }

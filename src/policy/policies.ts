@@ -42,17 +42,22 @@ function admissionName(module: Module): string {
   return module.package.join('.');
 }
 
-/** A package named admisson.x would never be asked. */
+/** A package named admisson.x, or another whose rules are named like verdicts, would never be asked. */
 function checkPackageName(module: Module): void {
   const root = module.package[0] ?? '';
-  if (root === 'events' || nearestName(root, ['admission', 'events']) === undefined) return;
-  if (Math.abs(root.length - 'admission'.length) <= 2 || root === 'event') {
-    refuse(
-      module,
-      module.packageRow,
-      `package ${module.package.join('.')}: did you mean admission.<name> or events.<name>?`,
-    );
+  if (root === 'events') return;
+  const name = module.package.join('.');
+  const close = root === 'event' || Math.abs(root.length - 'admission'.length) <= 2;
+  if (close && nearestName(root, ['admission', 'events']) !== undefined) {
+    refuse(module, module.packageRow, `package ${name}: did you mean admission.<name> or events.<name>?`);
   }
+  const verdict = module.rules.find((rule) => ENTRY_NAMES.includes(nameOf(rule)));
+  if (verdict === undefined) return;
+  refuse(
+    module,
+    verdict.location.row,
+    `the rule ${nameOf(verdict)} of package ${name} would not be asked, because only packages admission.<name> are: name the package admission.${module.package.at(-1) ?? 'name'}, or the rule otherwise`,
+  );
 }
 
 function refuse(module: Module, row: number, problem: string): never {
@@ -64,12 +69,16 @@ function blockOf(annotation: Annotation, file: string): YamlValue {
   return parseMetadata(comment, file, annotation.location.row);
 }
 
+function nameOf({ head }: ModuleRule): string {
+  return head.name ?? String(head.ref?.[0]?.value ?? '');
+}
+
 function policyOf(name: string, modules: readonly Module[]): PolicyInfo {
   const settings = packageSettings(modules);
   const found = new Map<string, { module: Module; rule: ModuleRule }[]>();
   for (const module of modules) {
     for (const rule of module.rules) {
-      const ruleName = rule.head.name ?? String(rule.head.ref?.[0]?.value ?? '');
+      const ruleName = nameOf(rule);
       if (!ENTRY_NAMES.includes(ruleName)) {
         refuseUnusedSettings(module, rule, ruleName);
         continue;

@@ -19,7 +19,7 @@ describe('the response', () => {
 
   it('of a denied one has every denial and the warnings, and no result that is only recorded', () => {
     const results = [
-      result('image has no digest'),
+      result('image has no digest', { remediation: 'Name it by digest.' }),
       result('no\nprobe', { policy: 'admission.probes' }),
       result('old API', { action: 'warn' }),
       result('seen', { action: 'audit' }),
@@ -34,7 +34,7 @@ describe('the response', () => {
         code: 403,
         reason: 'Forbidden',
         message:
-          'admission.images: image has no digest; admission.probes: no probe; ' +
+          'admission.images: image has no digest (Name it by digest.); admission.probes: no probe; ' +
           'admission.slow gave no answer (POLICY_TIMEOUT): took 1 s',
       },
       warnings: ['admission.images: old API', 'admission.broken gave no answer (POLICY_FAILED): div by zero'],

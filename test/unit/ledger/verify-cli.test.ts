@@ -77,6 +77,10 @@ describe('sealgate verify', () => {
     const checkpoint = write('pocket.txt', miniNote(KEY, `${KEY.name}/0`, 8, miniRoot(leaves.slice(0, 8))));
     const keys = ['--key', write('other.vkey', `${OTHER.vkey}\n`), '--key', write('ledger.vkey', `${KEY.vkey}\n`)];
     expect(verify(data, ...keys, '--checkpoint', checkpoint)).toMatchObject({ status: 0, stderr: '' });
+    const padded = write('padded.txt', `${miniNote(KEY, `${KEY.name}/0`, 8, miniRoot(leaves.slice(0, 8)))}\n\n`);
+    expect(verify(data, ...keys, '--checkpoint', padded), 'as the sqlite3 shell writes it').toMatchObject({
+      status: 0,
+    });
     const forked = write('fork.txt', miniNote(KEY, `${KEY.name}/0`, 8, Buffer.alloc(32)));
     expect(verify(data, ...keys, '--checkpoint', forked)).toMatchObject({ status: 10 });
     const longer = write('longer.txt', miniNote(KEY, `${KEY.name}/0`, 12, Buffer.alloc(32)));

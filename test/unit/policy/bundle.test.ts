@@ -78,6 +78,9 @@ describe('building a bundle', () => {
     expect(await refusal({ 'a.rego': 'package admision.a\n\ndeny contains "x"\n' })).toMatch(
       /^a\.rego:1: .*did you mean admission\.<name>/,
     );
+    expect(await refusal({ 'a.rego': 'package teams.labels\n\ndeny contains "x" if input.x' })).toMatch(
+      /^a\.rego:3: the rule deny of package teams\.labels would not be asked.*admission\.labels/,
+    );
     expect(await refusal({ 'a.rego': 'package lib.a\n\nx := 1\n' })).toContain(
       'no file declares a package admission.<name>',
     );
