@@ -98,6 +98,11 @@ async function build(settings: Settings, digest: string, log: Log, started: Star
     settingsDigest: digest,
     checkpointIntervalMs: settings.ledger.checkpointIntervalMs,
     limits: { bytes: settings.ledger.maxQueuedBytes },
+    shardLimits: {
+      entries: settings.ledger.maxShardEntries,
+      bytes: settings.ledger.maxShardBytes,
+      ageSeconds: settings.ledger.maxShardAgeSeconds,
+    },
     onFatal: (error) => {
       metrics.ledger.failed();
       failure.resolve(error);

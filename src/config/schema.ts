@@ -294,6 +294,27 @@ export const settingsSchema = {
         default: 256 * MIB,
         description: 'Bytes of entries that wait to be written; beyond it requests get 503.',
       },
+      maxShardEntries: {
+        type: 'integer',
+        minimum: 2,
+        maximum: 1_000_000_000,
+        default: 10_000_000,
+        description: 'Entries from which a shard is full: it is sealed, and the next one begun, before the next entry.',
+      },
+      maxShardBytes: {
+        type: 'integer',
+        minimum: MIB,
+        maximum: 1_048_576 * MIB,
+        default: 4096 * MIB,
+        description: 'Size of its database from which a shard is full.',
+      },
+      maxShardAgeSeconds: {
+        type: 'integer',
+        minimum: 60,
+        maximum: 315_360_000,
+        default: 30 * 86_400,
+        description: 'Age at which a shard is full; the next one begins with the next entry after it.',
+      },
     }),
     policy: section('Rego policies.', {
       dir: { ...file, default: 'policies', description: 'Folder with the policies.' },

@@ -5,6 +5,7 @@ import { type MessagePort, workerData } from 'node:worker_threads';
 import Database from 'better-sqlite3';
 import { messageOf } from '../lib/errors.ts';
 import type { FromCheckpointer, ToCheckpointer } from './messages.ts';
+import { sealThrough } from './seal.ts';
 import { outcomeOf } from './sqlite-errors.ts';
 
 const port = (workerData as { port: MessagePort }).port;
@@ -13,6 +14,8 @@ let db: Database.Database | undefined;
 function handle(message: ToCheckpointer): FromCheckpointer | undefined {
   switch (message.type) {
     case 'open':
+      // The next shard: the one before is full.
+      if (db !== undefined) sealThrough(db);
       db = new Database(message.path, { fileMustExist: true });
       db.pragma('wal_autocheckpoint = 0');
       // FULL: the WAL is synced before its pages go into the database, and the database before the WAL may begin anew.

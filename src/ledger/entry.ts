@@ -3,6 +3,7 @@
 /** What an entry records; docs/ledger-format.md describes the body of each. */
 export const ENTRY_KINDS = [
   'start',
+  'link',
   'stop',
   'policy',
   'decision',

@@ -7,6 +7,7 @@ import { ENTRY_KINDS, type EntryKind, FORMAT_VERSION, type Leaf, type LeafExtra,
 /** Which further keys a leaf of a kind has: all of these and no others. */
 const EXTRA_KEYS: Readonly<Record<EntryKind, readonly (keyof LeafExtra)[]>> = {
   start: [],
+  link: [],
   stop: [],
   policy: ['bundle'],
   decision: ['uid', 'bundle', 'allowed'],

@@ -11,6 +11,7 @@ import type {
   Head,
   Lane,
   Recovery,
+  ShardLimits,
   ToWriter,
   WireError,
   WriterData,
@@ -33,6 +34,12 @@ export const DEFAULT_LIMITS: LedgerLimits = {
   body: 64 * 1024 * 1024,
 };
 
+export const DEFAULT_SHARD_LIMITS: ShardLimits = {
+  entries: 10_000_000,
+  bytes: 4 * 1024 * 1024 * 1024,
+  ageSeconds: 30 * 86_400,
+};
+
 export interface LedgerOptions {
   /** The ledger folder; created when it does not exist. */
   readonly dir: string;
@@ -43,6 +50,8 @@ export interface LedgerOptions {
   /** While entries arrive a checkpoint is signed this often. Default 1000. */
   readonly checkpointIntervalMs?: number;
   readonly limits?: Partial<LedgerLimits>;
+  /** From when on the next shard is begun. Default DEFAULT_SHARD_LIMITS. */
+  readonly shardLimits?: Partial<ShardLimits>;
   /** Size of the WAL from which the checkpointer works (default 4 MiB) and from which the writer does (default 64 MiB). */
   readonly wal?: { readonly softBytes?: number; readonly hardBytes?: number };
   /** Called once, when nothing can be acknowledged any more: the process should end and start again. */
@@ -137,6 +146,7 @@ class LedgerHandle implements Ledger {
       version: options.version,
       settingsDigest: options.settingsDigest,
       checkpointIntervalMs: options.checkpointIntervalMs ?? 1000,
+      shardLimits: { ...DEFAULT_SHARD_LIMITS, ...options.shardLimits },
       walSoftBytes: options.wal?.softBytes ?? 4 * 1024 * 1024,
       walHardBytes: options.wal?.hardBytes ?? 64 * 1024 * 1024,
       checkpointer: port1,
@@ -280,7 +290,8 @@ class LedgerHandle implements Ledger {
 
   /** The head that came, with the last checkpoint that is known. */
   #setHead(head: Head): void {
-    const checkpoint = head.checkpoint ?? this.#head?.checkpoint;
+    const known = this.#head?.shard === head.shard ? this.#head.checkpoint : undefined;
+    const checkpoint = head.checkpoint ?? known;
     this.#head = checkpoint === undefined ? head : { ...head, checkpoint };
   }
 

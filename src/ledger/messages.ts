@@ -38,6 +38,15 @@ export interface CommitInfo {
   readonly walBytes: number;
 }
 
+/** When a shard is full. The commit that reaches a limit is still in it. */
+export interface ShardLimits {
+  readonly entries: number;
+  /** Bytes of its database. */
+  readonly bytes: number;
+  /** Since it was created. */
+  readonly ageSeconds: number;
+}
+
 export interface WriterData {
   readonly dir: string;
   readonly logName: string;
@@ -46,6 +55,7 @@ export interface WriterData {
   readonly version: string;
   readonly settingsDigest: string;
   readonly checkpointIntervalMs: number;
+  readonly shardLimits: ShardLimits;
   readonly walSoftBytes: number;
   readonly walHardBytes: number;
   /** The other end is the checkpointer's. */

@@ -13,8 +13,10 @@ import {
   removeUnfinished,
   shardFileName,
 } from './files.ts';
+import { checkNewestLink } from './link.ts';
 import { acquireLock, type WriterLock } from './lock.ts';
 import type { Recovery } from './messages.ts';
+import { sealOlder } from './seal.ts';
 import { type Staged, Store, type StoreOptions } from './store.ts';
 
 export interface OpenShardOptions {
@@ -42,7 +44,7 @@ export function originOf(logName: string, shard: number): string {
 }
 
 /**
- * Opens the newest shard of the folder for appending, or creates shard 0; both folder and shard are created durably. When
+ * Opens the newest shard of the folder for appending, its link to the one before checked, or creates shard 0; both folder and shard are created durably. When
  * it returns, a `start` entry is committed and signed. Throws every LEDGER_… code of opening, the lock released again.
  */
 export function openShard(options: OpenShardOptions, clock: Clock): OpenShard {
@@ -52,17 +54,11 @@ export function openShard(options: OpenShardOptions, clock: Clock): OpenShard {
   try {
     removeUnfinished(dir);
     refuseOrphanedWal(dir);
-    const newest = listShards(dir).at(-1);
+    const shards = listShards(dir);
+    const newest = shards.at(-1);
     const shard = newest?.number ?? 0;
     const path = newest?.path ?? join(dir, shardFileName(shard));
-    const store: StoreOptions = {
-      path,
-      origin: originOf(options.logName, shard),
-      signer: createSigner(options.logName, options.privateKey),
-      verifier: createVerifier(options.vkey),
-      clock,
-      watch: [lock.path],
-    };
+    const store = storeOptions(options, shard, path, lock, clock);
     if (newest === undefined) {
       const recovery: Recovery = { clean: true, entries: 0, unsigned: 0 };
       // Every time, not only after mkdir: the process that made the folder may have been killed before it got here.
@@ -75,6 +71,8 @@ export function openShard(options: OpenShardOptions, clock: Clock): OpenShard {
       return { store: Store.open(store), lock, shard, path, recovery };
     }
     requireWritable(path);
+    checkNewestLink(dir, shards);
+    sealOlder(shards.slice(0, -1));
     const opened = Store.open(store);
     const recovery: Recovery = {
       clean: opened.lastKind === 'stop',
@@ -87,6 +85,24 @@ export function openShard(options: OpenShardOptions, clock: Clock): OpenShard {
     lock.release();
     throw error;
   }
+}
+
+/** How a shard of the ledger is opened or created. */
+export function storeOptions(
+  { logName, privateKey, vkey }: OpenShardOptions,
+  shard: number,
+  path: string,
+  lock: WriterLock,
+  clock: Clock,
+): StoreOptions {
+  return {
+    path,
+    origin: originOf(logName, shard),
+    signer: createSigner(logName, privateKey),
+    verifier: createVerifier(vkey),
+    clock,
+    watch: [lock.path],
+  };
 }
 
 function startEntry(options: OpenShardOptions, shard: number, recovery: Recovery): Staged {

@@ -2,7 +2,7 @@
 import { renameSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
-import { type Clock, formatMicros } from '../lib/clock.ts';
+import { type Clock, formatMicros, type Micros, parseMicros } from '../lib/clock.ts';
 import { SealgateError } from '../lib/errors.ts';
 import { signCheckpoint } from '../tlog/checkpoint.ts';
 import { CompactRange } from '../tlog/compact-range.ts';
@@ -65,8 +65,11 @@ export interface WalState {
   readonly checkpointed: number;
 }
 
+/** SQLite's default, which createSchema leaves as it is. */
+const PAGE_BYTES = 4096;
+
 /** Bytes of a WAL frame: a page and its header. */
-export const WAL_FRAME_BYTES = 4096 + 24;
+export const WAL_FRAME_BYTES = PAGE_BYTES + 24;
 
 export class Store {
   readonly #db: Database.Database;
@@ -80,6 +83,8 @@ export class Store {
   readonly #leafHash = Buffer.alloc(32);
   readonly #watch: FileWatch;
   readonly #dataVersion: number;
+  /** When the shard was created; now, when it does not say. */
+  readonly created: Micros;
   /** The head as committed; replaced, never changed in part, so that a rollback keeps it. */
   #state: ShardState;
 
@@ -89,6 +94,7 @@ export class Store {
     this.#state = state;
     this.#statements = prepareStatements(db);
     this.#dataVersion = this.#statements.dataVersion.get() as number;
+    this.created = parseMicros(this.#statements.created.get() ?? '') ?? options.clock.now();
     this.#watch = new FileWatch([options.path, ...(options.watch ?? [])]);
   }
 
@@ -98,12 +104,14 @@ export class Store {
    */
   static create(options: StoreOptions, meta: ShardMeta, first: Staged): void {
     const draft = newShardPath(options.path);
+    let db: Database.Database | undefined;
     try {
-      const db = new Database(draft);
+      db = new Database(draft);
       configureWriter(db, 'delete');
+      const draftDb = db;
       db.transaction(() => {
-        createSchema(db);
-        const insert = db.prepare('INSERT INTO meta (key, value) VALUES (?, ?)');
+        createSchema(draftDb);
+        const insert = draftDb.prepare('INSERT INTO meta (key, value) VALUES (?, ?)');
         const created = formatMicros(options.clock.now());
         for (const [key, value] of Object.entries({ ...meta, origin: options.origin, created }))
           insert.run(key, String(value));
@@ -122,6 +130,7 @@ export class Store {
       renameSync(draft, options.path);
       fsyncPath(dirname(options.path));
     } catch (error) {
+      db?.close();
       throw openError(error, options.path);
     }
   }
@@ -164,6 +173,16 @@ export class Store {
   /** The last checkpoint, a signed note. */
   get checkpoint(): string | undefined {
     return this.#state.checkpoint;
+  }
+
+  /** Leaf hash of the last entry in hex. */
+  get last(): string {
+    return this.#state.prev;
+  }
+
+  /** Bytes of the database as it will be when the WAL was moved into it. */
+  bytes(): number {
+    return (this.#statements.pages.get() ?? 0) * PAGE_BYTES;
   }
 
   /** Kind of the last entry. */
@@ -224,6 +243,11 @@ export class Store {
     } finally {
       this.#db.close();
     }
+  }
+
+  /** Closes the connection and leaves the WAL to whoever else has the shard open. */
+  release(): void {
+    this.#db.close();
   }
 
   /** Inserts within the open transaction; returns the head as it will be. */
@@ -294,6 +318,8 @@ function prepareStatements(db: Database.Database) {
     commit: db.prepare('COMMIT'),
     rollback: db.prepare('ROLLBACK'),
     dataVersion: db.prepare('PRAGMA data_version').pluck(),
+    created: db.prepare<[], string>("SELECT value FROM meta WHERE key = 'created'").pluck(),
+    pages: db.prepare<[], number>('PRAGMA page_count').pluck(),
     walState: db.prepare('PRAGMA wal_checkpoint(NOOP)').raw(),
     insertLeaf: db.prepare('INSERT INTO leaf (seq, leaf) VALUES (?, ?)'),
     insertPack: db.prepare('INSERT INTO pack (first, count, codec, data) VALUES (?, ?, ?, ?)'),

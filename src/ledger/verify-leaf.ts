@@ -25,6 +25,7 @@ const LEAF = new RegExp(
 /** Which of uid, bundle and allowed each kind has; all of them are required where they belong. */
 const EXTRAS: Readonly<Record<EntryKind, string>> = {
   start: '---',
+  link: '---',
   stop: '---',
   policy: '-b-',
   decision: 'uba',

@@ -18,7 +18,7 @@ export interface WalLimits {
 }
 
 export class WalKeeper {
-  readonly #store: Store;
+  #store: Store;
   readonly #port: MessagePort;
   readonly #limits: WalLimits;
   #running = false;
@@ -52,6 +52,13 @@ export class WalKeeper {
       this.#running = true;
       this.#send({ type: 'run' });
     }
+  }
+
+  /** From now on keeps the WAL of this shard; the checkpointer seals the one before, whose store must have been released. */
+  switchTo(store: Store, path: string): void {
+    this.#store = store;
+    this.#retryAt = 0;
+    this.#send({ type: 'open', path });
   }
 
   /** Resolves when the checkpointer has closed its connection. */

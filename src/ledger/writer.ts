@@ -4,6 +4,7 @@ import { messageOf, SealgateError } from '../lib/errors.ts';
 import type { FromWriter, Head, ToWriter, WireError, WriterData } from './messages.ts';
 import { type OpenShard, openShard } from './open-shard.ts';
 import { type Slice, WriterQueue } from './queue.ts';
+import { isFull, nextShard, RotationPostponed } from './rotate.ts';
 import { outcomeOf } from './sqlite-errors.ts';
 import type { Committed } from './store.ts';
 import { WalKeeper } from './wal-keeper.ts';
@@ -14,11 +15,16 @@ export interface WriterPorts {
   receive(): ToWriter | undefined;
 }
 
+/** The shard takes entries all the same when there is no space for the next one. */
+const ROTATION_RETRY_MS = 5000;
+
 type State = 'open' | 'closing' | 'closed' | 'failed';
 
 export class Writer {
   readonly #ports: WriterPorts;
-  readonly #opened: OpenShard;
+  readonly #data: WriterData;
+  readonly #clock: Clock;
+  #opened: OpenShard;
   readonly #wal: WalKeeper;
   readonly #queue = new WriterQueue();
   readonly #checkpointIntervalMs: number;
@@ -27,10 +33,16 @@ export class Writer {
   /** performance.now() of the last checkpoint. */
   #signedAt = performance.now();
   #timer: NodeJS.Timeout | undefined;
+  /** After a rotation that could not be, performance.now() before which it is not tried again. */
+  #rotateAt = 0;
+  /** The checkpoint that a new shard was created with, until a head tells of it. */
+  #created: string | undefined;
 
   /** Opens the ledger and says `ready`. Throws the errors of openShard. */
   constructor(data: WriterData, clock: Clock, ports: WriterPorts) {
     this.#ports = ports;
+    this.#data = data;
+    this.#clock = clock;
     this.#checkpointIntervalMs = data.checkpointIntervalMs;
     this.#opened = openShard(data, clock);
     const { store, shard, path, recovery } = this.#opened;
@@ -69,6 +81,7 @@ export class Writer {
 
   #commit(slice: Slice): void {
     const began = performance.now();
+    if (slice.entries.length > 0 && !this.#rotateWhenFull(began)) return;
     let committed: Committed;
     try {
       committed = this.#opened.store.append(slice.entries, began - this.#signedAt >= this.#checkpointIntervalMs);
@@ -87,9 +100,32 @@ export class Writer {
     }
   }
 
+  /** Before a commit: what it holds goes to the next shard when this one is full. False when nothing may be written any more. */
+  #rotateWhenFull(nowMs: number): boolean {
+    try {
+      if (nowMs < this.#rotateAt || !isFull(this.#opened.store, this.#data.shardLimits, this.#clock)) return true;
+      const full = this.#opened.store;
+      this.#opened = nextShard(this.#opened, this.#data, this.#clock);
+      const { store, path } = this.#opened;
+      full.release();
+      this.#wal.switchTo(store, path);
+      this.#created = store.checkpoint;
+      this.#signedAt = nowMs;
+      return true;
+    } catch (error) {
+      if (error instanceof RotationPostponed) {
+        this.#rotateAt = nowMs + ROTATION_RETRY_MS;
+        return true;
+      }
+      this.#fail(error);
+      return false;
+    }
+  }
+
   #answer(slice: Slice, { first, hashes, bytes, checkpoint }: Committed, seconds: number): void {
     const info = { entries: slice.entries.length, bytes, seconds, walBytes: this.#wal.bytes };
-    const head = this.#head(info.walBytes, checkpoint);
+    const head = this.#head(info.walBytes, checkpoint ?? this.#created);
+    this.#created = undefined;
     this.#ports.post({ type: 'committed', parts: slice.parts, first, hashes, head, info });
   }
 

@@ -10,6 +10,7 @@ export interface Leaf {
 const ALWAYS = ['v', 'seq', 'time', 'kind', 'prev', 'body', 'size'];
 const KEYS_OF: Record<string, readonly string[]> = {
   start: ALWAYS,
+  link: ALWAYS,
   stop: ALWAYS,
   policy: [...ALWAYS, 'bundle'],
   decision: [...ALWAYS, 'uid', 'bundle', 'allowed'],

@@ -1,0 +1,135 @@
+// What ties a shard to the one before it: its first entry carries the final checkpoint of its predecessor.
+import Database from 'better-sqlite3';
+import { messageOf, SealgateError } from '../lib/errors.ts';
+import { leafHashHex, parseLeaf } from './leaf.ts';
+import { decodePack, MAX_PACK_BYTES } from './pack.ts';
+import { openError } from './sqlite-errors.ts';
+import type { Staged } from './store.ts';
+
+/** The end of a sealed shard; the body of a `link` entry carries it under the same names. */
+export interface ShardEnd {
+  readonly shard: number;
+  /** Number of entries; the final checkpoint covers them all. */
+  readonly size: number;
+  /** Leaf hash of the last entry, lowercase hex. */
+  readonly last: string;
+  /** The final checkpoint, a signed note. */
+  readonly checkpoint: string;
+}
+
+/** Entry 0 of every shard but the first of a log. */
+export function linkEntry(origin: string, vkey: string, version: string, previous: ShardEnd): Staged {
+  const body = { origin, vkey, version, previous };
+  return { kind: 'link', extra: undefined, body: Buffer.from(JSON.stringify(body), 'utf8') };
+}
+
+interface ShardFile {
+  readonly number: number;
+  readonly path: string;
+}
+
+/**
+ * Holds the newest shard against the one before it, which is all that a start looks at of older shards. Throws LEDGER_CORRUPT
+ * naming the shard when a number is missing, when the newest does not begin with a link, or when its predecessor does not end
+ * where the link says. `shards` are those of the folder, lowest number first.
+ */
+export function checkNewestLink(dir: string, shards: readonly ShardFile[]): void {
+  let expected = 0;
+  for (const { number } of shards) {
+    if (number !== expected) {
+      throw new SealgateError(
+        'LEDGER_CORRUPT',
+        `${dir}: shard ${expected} is missing, though shard ${number} is there: put it back, or run sealgate verify to see what is left`,
+      );
+    }
+    expected = number + 1;
+  }
+  const newest = shards.at(-1);
+  const before = shards.at(-2);
+  if (newest === undefined || before === undefined) return;
+  const link = readShard(newest.path, readLink);
+  if (link === undefined || link.shard !== before.number) {
+    throw new SealgateError(
+      'LEDGER_CORRUPT',
+      `${newest.path} does not begin with a link to shard ${before.number}: it is not of this ledger, or was changed; run sealgate verify`,
+    );
+  }
+  const end = readShard(before.path, readEnd);
+  if (
+    end === undefined ||
+    end.size !== link.size ||
+    end.last !== link.last ||
+    end.signed !== link.size ||
+    end.checkpoint !== link.checkpoint
+  ) {
+    throw new SealgateError(
+      'LEDGER_CORRUPT',
+      `shard ${before.number} (${before.path}) does not end where shard ${newest.number} says that it ended, with ${link.size} entries: it was replaced, changed, or an older copy was put back; run sealgate verify`,
+    );
+  }
+}
+
+function readShard<T>(path: string, read: (db: Database.Database) => T): T {
+  let db: Database.Database | undefined;
+  try {
+    db = new Database(path, { readonly: true, fileMustExist: true, timeout: 5000 });
+    return read(db);
+  } catch (error) {
+    throw openError(error, path);
+  } finally {
+    db?.close();
+  }
+}
+
+/** The link that entry 0 carries; undefined when it carries none. */
+function readLink(db: Database.Database): ShardEnd | undefined {
+  const leaf = db.prepare<[], Buffer>('SELECT leaf FROM leaf WHERE seq = 0').pluck().get();
+  const pack = db
+    .prepare<[], { count: number; codec: number; data: Buffer }>('SELECT count, codec, data FROM pack WHERE first = 0')
+    .get();
+  if (leaf === undefined || pack === undefined) return undefined;
+  try {
+    if (parseLeaf(leaf).kind !== 'link') return undefined;
+    const [first] = decodePack(pack.codec, pack.data, pack.count, MAX_PACK_BYTES);
+    return parseLink(JSON.parse(first?.body.toString('utf8') ?? ''));
+  } catch (error) {
+    throw unreadable(db.name, error);
+  }
+}
+
+function unreadable(path: string, cause: unknown): SealgateError {
+  return new SealgateError('LEDGER_CORRUPT', `${path}, entry 0: ${messageOf(cause)}; run sealgate verify`, { cause });
+}
+
+function parseLink(body: unknown): ShardEnd | undefined {
+  if (typeof body !== 'object' || body === null || !('previous' in body)) return undefined;
+  const { previous } = body;
+  if (typeof previous !== 'object' || previous === null) return undefined;
+  const { shard, size, last, checkpoint } = previous as Record<string, unknown>;
+  if (typeof shard !== 'number' || typeof size !== 'number') return undefined;
+  if (typeof last !== 'string' || typeof checkpoint !== 'string') return undefined;
+  return { shard, size, last, checkpoint };
+}
+
+interface FoundEnd {
+  readonly size: number;
+  readonly last: string;
+  readonly signed: number;
+  readonly checkpoint: string;
+}
+
+function readEnd(db: Database.Database): FoundEnd | undefined {
+  const last = db
+    .prepare<[], { seq: number; leaf: Buffer }>('SELECT seq, leaf FROM leaf ORDER BY seq DESC LIMIT 1')
+    .get();
+  const signed = db
+    .prepare<[], { size: number; note: Buffer }>('SELECT size, note FROM checkpoint ORDER BY size DESC LIMIT 1')
+    .get();
+  if (last === undefined || signed === undefined) return undefined;
+  return {
+    size: last.seq + 1,
+    last: leafHashHex(last.leaf),
+    signed: signed.size,
+    checkpoint: signed.note.toString('utf8'),
+  };
+}

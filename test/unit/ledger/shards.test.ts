@@ -1,0 +1,239 @@
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { describe, expect, it } from 'vitest';
+import type { Appended } from '../../../src/ledger/entry.ts';
+import { shardFileName } from '../../../src/ledger/files.ts';
+import type { Head } from '../../../src/ledger/messages.ts';
+import { openShard } from '../../../src/ledger/open-shard.ts';
+import { LedgerReader } from '../../../src/ledger/reader.ts';
+import { isFull, nextShard, RotationPostponed } from '../../../src/ledger/rotate.ts';
+import { verifyLedger } from '../../../src/ledger/verify.ts';
+import type { Clock } from '../../../src/lib/clock.ts';
+import { decision, event, openTestLedger, places, rejection, tempDir, testKey } from './temp-ledger.ts';
+
+const shardPath = (root: string, shard: number) => join(places(root).dir, shardFileName(shard));
+const journalMode = (path: string) => {
+  const db = new Database(path, { readonly: true });
+  try {
+    return db.pragma('journal_mode', { simple: true });
+  } finally {
+    db.close();
+  }
+};
+const NO_LIMITS = { entries: 1_000_000, bytes: 2 ** 40, ageSeconds: 1e9 };
+
+/** A ledger of several shards, closed. */
+async function shardedLedger(root: string, entries = 10): Promise<void> {
+  const ledger = await openTestLedger(root, { shardLimits: { entries: 4 } });
+  for (let i = 0; i < entries; i++) await ledger.append('audit', [event({ i })]);
+  await ledger.close('test');
+}
+
+/** Opens the ledger as the writer thread does, in this thread. */
+function openHere(root: string, clock: Clock = { now: () => 1_800_000_000_000_000 }) {
+  const { name, vkey, privateKey } = testKey(root);
+  const options = { dir: places(root).dir, logName: name, vkey, privateKey, version: '0', settingsDigest: 'none' };
+  return { options, clock, opened: openShard(options, clock) };
+}
+
+describe('rotation', () => {
+  it('seals a full shard and goes on in the next, losing nothing and keeping the order', async () => {
+    const root = tempDir();
+    const heads: Head[] = [];
+    const ledger = await openTestLedger(root, { shardLimits: { entries: 5 }, onHead: (head) => heads.push(head) });
+    const landed: Appended[] = [];
+    for (let i = 0; i < 20; i++) landed.push(...(await ledger.append('decision', [decision({ i }, i)])));
+    const { vkey, origin, shard } = ledger;
+    expect(origin).toBe(`${ledger.vkey.split('+')[0]}/${shard}`);
+    expect(shard).toBe(landed.at(-1)!.shard);
+    expect(shard).toBeGreaterThan(2);
+    // The first head of a shard tells of its checkpoint, and none of the one before is taken for it.
+    for (const { shard: number, checkpoint } of heads)
+      expect(checkpoint?.split('\n')[0]).toMatch(new RegExp(`/${number}$`));
+    await ledger.close('test');
+
+    const reader = LedgerReader.open(places(root).dir);
+    for (const [i, { shard, seq, leafHash }] of landed.entries()) {
+      const entry = reader.get(shard, seq)!;
+      expect(entry.leafHash).toBe(leafHash);
+      expect(JSON.parse(entry.body.toString())).toEqual({ review: { i } });
+    }
+    for (const { number, size } of reader.shards()) {
+      const first = reader.get(number, 0)!;
+      expect(first.leaf.kind).toBe(number === 0 ? 'start' : 'link');
+      if (number === 0) continue;
+      const before = reader.shards()[number - 1]!;
+      const end = reader.checkpoint(number - 1)!;
+      const last = reader.get(number - 1, before.size - 1)!.leafHash;
+      expect(JSON.parse(first.body.toString()).previous).toEqual({
+        shard: number - 1,
+        size: before.size,
+        last,
+        checkpoint: end.note,
+      });
+      expect(end.size).toBe(before.size);
+      expect(size).toBeGreaterThan(1);
+    }
+    reader.close();
+    expect(verifyLedger(places(root).dir, { keys: [vkey] })).toMatchObject({ status: 'whole', findings: [] });
+  });
+
+  it('gives an append that spans shards its places in both', async () => {
+    const root = tempDir();
+    const ledger = await openTestLedger(root, { shardLimits: { entries: 300 } });
+    const landed = await ledger.append(
+      'audit',
+      Array.from({ length: 1000 }, (_, i) => event({ i })),
+    );
+    expect(landed).toHaveLength(1000);
+    expect(new Set(landed.map(({ shard }) => shard))).toEqual(new Set([0, 1]));
+    await ledger.close('test');
+    const reader = LedgerReader.open(places(root).dir);
+    for (const [i, { shard, seq }] of landed.entries())
+      expect(JSON.parse(reader.get(shard, seq)!.body.toString()).event).toEqual({ i });
+    reader.close();
+  });
+
+  it('leaves full shards in one file each, that nobody writes to', async () => {
+    const root = tempDir();
+    await shardedLedger(root);
+    for (const shard of [0, 1]) {
+      expect(journalMode(shardPath(root, shard))).toBe('delete');
+      expect(statSync(shardPath(root, shard)).mode & 0o222).toBe(0);
+      expect(existsSync(`${shardPath(root, shard)}-wal`)).toBe(false);
+    }
+  });
+
+  it('goes on beside a reader that keeps a shard open, and seals that at the next start', async () => {
+    const root = tempDir();
+    const ledger = await openTestLedger(root, { shardLimits: { entries: 3 } });
+    const reader = LedgerReader.open(places(root).dir);
+    for (let i = 0; i < 9; i++) await ledger.append('audit', [event({ i })]);
+    expect(ledger.shard).toBeGreaterThan(1);
+    await ledger.close('test');
+    expect(journalMode(shardPath(root, 0))).toBe('wal');
+    reader.close();
+    await (await openTestLedger(root)).close('test');
+    expect(journalMode(shardPath(root, 0))).toBe('delete');
+  });
+
+  it('is due by entries, by bytes and by age, but never for a shard that only begins', () => {
+    let micros = 1_800_000_000_000_000;
+    const { opened, clock } = openHere(tempDir(), { now: () => micros });
+    const { store, lock } = opened;
+    expect(isFull(store, { ...NO_LIMITS, entries: 1 }, clock)).toBe(false);
+    store.append([{ kind: 'stop', extra: undefined, body: Buffer.from('{}') }], false);
+    expect(isFull(store, NO_LIMITS, clock)).toBe(false);
+    expect(isFull(store, { ...NO_LIMITS, entries: 3 }, clock)).toBe(false);
+    expect(isFull(store, { ...NO_LIMITS, entries: 2 }, clock)).toBe(true);
+    const bytes = store.bytes();
+    expect(isFull(store, { ...NO_LIMITS, bytes: bytes + 1 }, clock)).toBe(false);
+    expect(isFull(store, { ...NO_LIMITS, bytes }, clock)).toBe(true);
+    expect(isFull(store, { ...NO_LIMITS, ageSeconds: 60 }, clock)).toBe(false);
+    micros += 60_000_000;
+    expect(isFull(store, { ...NO_LIMITS, ageSeconds: 60 }, clock)).toBe(true);
+    store.close();
+    lock.release();
+  });
+
+  it('is put off, and the old shard written on, when the next cannot be created', () => {
+    const root = tempDir();
+    const { opened, options, clock } = openHere(root);
+    const obstacle = `${shardPath(root, 1)}.new`;
+    mkdirSync(obstacle);
+    expect(() => nextShard(opened, options, clock)).toThrow(RotationPostponed);
+    expect(opened.store.append([{ kind: 'stop', extra: undefined, body: Buffer.from('{}') }], true).first).toBe(1);
+    rmdirSync(obstacle);
+    const next = nextShard(opened, options, clock);
+    expect(next.shard).toBe(1);
+    opened.store.close();
+    next.store.close();
+    opened.lock.release();
+  });
+});
+
+describe('a crash during rotation', () => {
+  it('after the last checkpoint goes on in the old shard', async () => {
+    const root = tempDir();
+    await shardedLedger(root, 1);
+    writeFileSync(`${shardPath(root, 1)}.new`, 'what a crash left');
+    const ledger = await openTestLedger(root);
+    expect(ledger.shard).toBe(0);
+    expect(readdirSync(places(root).dir).filter((name) => name.includes('.new'))).toEqual([]);
+    await ledger.close('test');
+  });
+
+  it('after the next shard has its name goes on in that, and seals the old one', async () => {
+    const root = tempDir();
+    const { opened, options, clock } = openHere(root);
+    const next = nextShard(opened, options, clock);
+    next.store.release();
+    opened.store.release();
+    opened.lock.release();
+    expect(journalMode(shardPath(root, 0))).toBe('wal');
+    const ledger = await openTestLedger(root);
+    expect(ledger.shard).toBe(1);
+    const [landed] = await ledger.append('audit', [event({})]);
+    expect(landed).toMatchObject({ shard: 1, seq: 2 });
+    await ledger.close('test');
+    expect(journalMode(shardPath(root, 0))).toBe('delete');
+    expect(verifyLedger(places(root).dir, { keys: [ledger.vkey] }).status).toBe('whole');
+  });
+});
+
+describe('start-up over several shards', () => {
+  it.each([
+    ['is missing', 0, (path: string) => rmSync(path)],
+    ['is missing', 1, (path: string) => rmSync(path)],
+    [
+      'does not end where',
+      1,
+      (path: string, root: string) => {
+        rmSync(path);
+        copyFileSync(shardPath(root, 0), path);
+      },
+    ],
+    [
+      'does not end where',
+      1,
+      (path: string) => {
+        chmodSync(path, 0o600);
+        const db = new Database(path);
+        db.exec('DROP TRIGGER leaf_delete; DELETE FROM leaf WHERE seq = (SELECT max(seq) FROM leaf)');
+        db.close();
+      },
+    ],
+  ] as const)('refuses when a predecessor %s (shard %i)', async (message, shard, change) => {
+    const root = tempDir();
+    await shardedLedger(root, 7);
+    expect(existsSync(shardPath(root, 2))).toBe(true);
+    expect(existsSync(shardPath(root, 3))).toBe(false);
+    change(shardPath(root, shard), root);
+    const error = await rejection(openTestLedger(root));
+    expect(error.code).toBe('LEDGER_CORRUPT');
+    expect(error.message).toContain(`shard ${shard} `);
+    expect(error.message).toContain(message);
+  });
+
+  it('refuses a newest shard that has no link', async () => {
+    const root = tempDir();
+    await shardedLedger(root, 1);
+    const other = tempDir();
+    await shardedLedger(other, 1);
+    renameSync(shardPath(other, 0), shardPath(root, 1));
+    const error = await rejection(openTestLedger(root));
+    expect(error).toMatchObject({ code: 'LEDGER_CORRUPT', message: expect.stringContaining('link to shard 0') });
+  });
+});
