@@ -24,7 +24,8 @@ export class Block {
   readonly #facets = new Set<number>();
   readonly #users = new Set<number>();
   readonly #namespaces = new Set<number>();
-  readonly #names = new Set<string>();
+  /** Hashes of names that were noted: not the names, each of which would keep the whole body alive that it was cut from. */
+  readonly #names = new Map<number, number>();
   #minTime = Number.MAX_SAFE_INTEGER;
   #maxTime = Number.MIN_SAFE_INTEGER;
 
@@ -83,9 +84,11 @@ export class Block {
   #own(time: number, name: string, id: string): { name: string; id: Buffer | string | null } {
     if (time < this.#minTime) this.#minTime = time;
     if (time > this.#maxTime) this.#maxTime = time;
-    if (name !== '' && !this.#names.has(name)) {
-      this.#names.add(name);
-      this.#hashes.push(hashKey(keyOf('name', name)));
+    if (name !== '') {
+      const hash = hashKey(keyOf('name', name));
+      // Equal in both halves they set the same bits; noting one twice would only waste space.
+      if (this.#names.get(hash.a) !== hash.b) this.#hashes.push(hash);
+      this.#names.set(hash.a, hash.b);
     }
     const stored = packId(id);
     if (stored !== null) this.#hashes.push(hashKey(keyOf('id', typeof stored === 'string' ? stored : id)));

@@ -6,6 +6,9 @@ import { type FacetFacts, indexed } from './keys.ts';
 /** Numbers remembered in memory; beyond it they are forgotten all at once and looked up again. */
 const REMEMBERED = 50_000;
 
+/** Texts that clients blew up are looked up each time. */
+const LONGEST_REMEMBERED = 1024;
+
 /** The numbers of texts. */
 export class Terms {
   readonly #find: Database.Statement;
@@ -24,7 +27,8 @@ export class Terms {
     if (known !== undefined) return known;
     const stored = indexed(text);
     const id = (this.#find.get(stored) as number | undefined) ?? Number(this.#add.run(stored).lastInsertRowid);
-    remember(this.#known, text, id);
+    // A copy: the text itself may be a slice of a body of megabytes, which it would keep alive.
+    remember(this.#known, Buffer.from(text).toString(), id);
     return id;
   }
 
@@ -93,6 +97,7 @@ function part(text: string): string {
 }
 
 function remember(known: Map<string, number>, key: string, id: number): void {
+  if (key.length > LONGEST_REMEMBERED) return;
   if (known.size >= REMEMBERED) known.clear();
   known.set(key, id);
 }

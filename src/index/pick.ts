@@ -1,8 +1,13 @@
 // Takes a few values out of a JSON document without parsing the rest: a 60 KB object inside an event costs a scan for its
 // closing bracket, not 2,000 JavaScript objects.
 
-/** The members to take, by path: `'value'` takes the whole value there, a nested map goes deeper into an object. */
-export type Wanted = ReadonlyMap<string, Wanted | 'value'>;
+import { isAscii } from 'node:buffer';
+
+/**
+ * The members to take: `'value'` takes the whole value there, a nested one goes deeper into an object. The keys of the map are
+ * the members' names as they stand in the document's bytes, one character a byte.
+ */
+export type Wanted = ReadonlyMap<string, { readonly name: string; readonly node: Wanted | 'value' }>;
 
 export interface WantedTree {
   readonly [key: string]: WantedTree | 'value';
@@ -10,7 +15,12 @@ export interface WantedTree {
 
 /** Turns a literal such as `{ event: { verb: 'value' } }` into what `pick` takes. */
 export function wanted(tree: WantedTree): Wanted {
-  return new Map(Object.entries(tree).map(([key, node]) => [key, node === 'value' ? node : wanted(node)]));
+  return new Map(
+    Object.entries(tree).map(([name, node]) => {
+      const key = Buffer.from(name, 'utf8').toString('latin1');
+      return [key, { name, node: node === 'value' ? node : wanted(node) }];
+    }),
+  );
 }
 
 /** What was found: the same nesting as asked for, without what the document lacks. */
@@ -23,7 +33,7 @@ export type Picked = Map<string, unknown>;
 export function pick(json: Buffer, want: Wanted): Picked | undefined {
   try {
     // One character a byte: slicing is free, and structure is ASCII. What is taken is decoded as UTF-8 then.
-    return new Scanner(json.toString('latin1')).object(want);
+    return new Scanner(json.toString('latin1'), isAscii(json)).object(want);
   } catch (error) {
     if (error instanceof NotJson || error instanceof SyntaxError) return undefined;
     throw error;
@@ -56,10 +66,15 @@ const COMMA = 0x2c;
 
 class Scanner {
   readonly #json: string;
+  /** Asked once for the whole document, so that most strings need no look at all. */
+  readonly #ascii: boolean;
+  readonly #escapes: boolean;
   #at = 0;
 
-  constructor(json: string) {
+  constructor(json: string, ascii: boolean) {
     this.#json = json;
+    this.#ascii = ascii;
+    this.#escapes = json.includes('\\');
   }
 
   /** Reads the object that begins here. */
@@ -71,13 +86,11 @@ class Scanner {
       return found;
     }
     for (;;) {
-      const key = this.#string();
+      const member = want.get(this.#key());
       this.#expect(COLON);
-      const node = want.get(key);
       const first = this.#peek();
-      if (node === undefined || (node !== 'value' && first !== OPEN_BRACE)) this.#skip(first);
-      else if (node === 'value') found.set(key, this.#value(first));
-      else found.set(key, this.object(node));
+      if (member === undefined || (member.node !== 'value' && first !== OPEN_BRACE)) this.#skip(first);
+      else found.set(member.name, member.node === 'value' ? this.#value(first) : this.object(member.node));
       const after = this.#peek();
       this.#at++;
       if (after === CLOSE_BRACE) return found;
@@ -89,16 +102,31 @@ class Scanner {
     if (first === QUOTE) return this.#string();
     const start = this.#at;
     this.#skip(first);
-    return JSON.parse(decode(this.#json.slice(start, this.#at)));
+    return JSON.parse(this.#decode(this.#json.slice(start, this.#at)));
   }
 
   #string(): string {
+    const raw = this.#raw();
+    if (this.#escapes && raw.includes('\\')) return JSON.parse(`"${this.#decode(raw)}"`) as string;
+    return this.#decode(raw);
+  }
+
+  /** As the keys of Wanted are. */
+  #key(): string {
+    const raw = this.#raw();
+    if (!this.#escapes || !raw.includes('\\')) return raw;
+    return Buffer.from(JSON.parse(`"${this.#decode(raw)}"`) as string, 'utf8').toString('latin1');
+  }
+
+  #raw(): string {
     this.#expect(QUOTE);
     const start = this.#at;
     this.#skipString();
-    const raw = this.#json.slice(start, this.#at - 1);
-    if (raw.includes('\\')) return JSON.parse(`"${decode(raw)}"`) as string;
-    return decode(raw);
+    return this.#json.slice(start, this.#at - 1);
+  }
+
+  #decode(latin1: string): string {
+    return this.#ascii ? latin1 : Buffer.from(latin1, 'latin1').toString('utf8');
   }
 
   #skip(first: number): void {
@@ -158,11 +186,4 @@ class Scanner {
     if (this.#peek() !== code) throw new NotJson();
     this.#at++;
   }
-}
-
-// biome-ignore lint/suspicious/noControlCharactersInRegex: asks whether a text is anything but ASCII
-const NOT_ASCII = /[^\u0000-\u007f]/;
-
-function decode(latin1: string): string {
-  return NOT_ASCII.test(latin1) ? Buffer.from(latin1, 'latin1').toString('utf8') : latin1;
 }
