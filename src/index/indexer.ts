@@ -1,6 +1,5 @@
 // The index thread: adds what is new in the ledger when it is told that something is.
 import { constants, setPriority } from 'node:os';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { LedgerReader } from '../ledger/reader.ts';
 import { messageOf } from '../lib/errors.ts';
@@ -47,6 +46,18 @@ port.on('message', (message: ToIndexer) => {
   wake?.();
 });
 
+/** For so long, or until the thread has to stop. */
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    wake = () => {
+      if (!closing) return;
+      clearTimeout(timer);
+      resolve();
+    };
+  });
+}
+
 let failed = false;
 while (!closing) {
   if (!wanted) {
@@ -67,9 +78,9 @@ while (!closing) {
   if (more) wanted = true;
   send({ type: 'position', position: tail.position(), generation: tail.generation, idle: !wanted && !failed });
   if (failed) {
-    await sleep(RETRY_MS);
+    await pause(RETRY_MS);
     wanted = true;
-  } else await sleep(more ? 0 : PACE_MS);
+  } else await pause(more ? 0 : PACE_MS);
 }
 tail.close();
 reader.close();
