@@ -1,5 +1,5 @@
 // How fast the ledger takes, keeps and checks events, both sides in turn in one run. `make bench-ledger [ARGS=--quick]`;
-// `--only decisions|fsync|ingest` runs one part of it and prints that as it is.
+// `--only decisions|fsync|ingest` runs one part of it and prints that as it is; `--entries N` is the size of the large ledger.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,11 +9,14 @@ import { measureDecisions } from './decisions.ts';
 import { measureIngest, type Sizes } from './ingest.ts';
 import { type Figures, json, table } from './report.ts';
 
-const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } } });
+const { values } = parseArgs({
+  options: { quick: { type: 'boolean', default: false }, only: { type: 'string' }, entries: { type: 'string' } },
+});
 
 const FULL: Sizes = { rounds: 7, window: 40_000, small: 100_000, large: 5_000_000 };
 const QUICK: Sizes = { rounds: 3, window: 8_000, small: 20_000, large: 160_000 };
-const sizes = values.quick ? QUICK : FULL;
+const usual = values.quick ? QUICK : FULL;
+const sizes = { ...usual, large: Number(values.entries ?? usual.large) };
 const decisionRounds = values.quick ? { rounds: 1, seconds: 2 } : { rounds: 5, seconds: 5 };
 
 /** Each sync takes 3 ms longer, as on a cloud volume; seccomp lets every other call go by untouched. */
@@ -33,10 +36,11 @@ function canSlowFsync(): boolean {
 
 const leftOut: string[] = [];
 if (values.quick) {
-  leftOut.push(`${QUICK.large} entries against ${QUICK.small} instead of ${FULL.large} against ${FULL.small}`);
+  leftOut.push(`${sizes.large} entries against ${QUICK.small} instead of ${FULL.large} against ${FULL.small}`);
   leftOut.push(`${QUICK.rounds} rounds of ${QUICK.window} events instead of ${FULL.rounds} of ${FULL.window}`);
   leftOut.push('1 round of 2 s of decisions instead of 5 of 5 s');
 }
+if (!values.quick && sizes.large !== FULL.large) leftOut.push(`${sizes.large} entries instead of ${FULL.large}`);
 const tell = (text: string) => console.error(`· ${text}`);
 const dir = mkdtempSync(join(tmpdir(), 'sealgate-bench-'));
 const clean = () => rmSync(dir, { recursive: true, force: true });
