@@ -14,7 +14,9 @@ export const CODEC_ZSTD = 1;
 
 const STATE_PRESENT = 1;
 /** Level 1: audit events that resemble one another come out as small as at level 3, in two thirds of the time. */
-const ZSTD_OPTIONS = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
+const ZSTD_PARAMS = { [constants.ZSTD_c_compressionLevel]: 1 };
+/** The smallest that zlib takes. */
+const MIN_CHUNK_BYTES = 64;
 
 /** The body of one entry with its salt, both views into the unpacked data. */
 export interface Body {
@@ -65,7 +67,11 @@ export class PackBuilder {
     const records = this.#buffer.subarray(0, this.#length);
     const count = this.#count;
     this.clear();
-    const packed = zstdCompressSync(records, ZSTD_OPTIONS);
+    // Node collects the output in chunks, and where it fills the last one to the brim (by default, one pack in 16,384) an empty
+    // second frame follows: no longer one frame, as the format has it. In one chunk as large as the records that cannot be:
+    // output of that size is not used.
+    const chunkSize = Math.max(records.length, MIN_CHUNK_BYTES);
+    const packed = zstdCompressSync(records, { params: ZSTD_PARAMS, chunkSize });
     if (packed.length < records.length) return { count, codec: CODEC_ZSTD, data: packed };
     return { count, codec: CODEC_NONE, data: records };
   }

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import { zstdCompressSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -34,6 +34,23 @@ describe('pack', () => {
       codec: CODEC_ZSTD,
     });
     expect(build([randomBytes(500)]).pack).toMatchObject({ codec: CODEC_NONE });
+  });
+
+  it('is one frame, whatever its size: also where a chunk of zlib is full to the brim', () => {
+    // Hex of hashes: the same in every run, and compressed to about a half.
+    const hex = Array.from({ length: 600 }, (_, i) => hash('sha256', String(i))).join('');
+    const empty = Buffer.from('28b52ffd2000010000', 'hex');
+    const sizes = new Set<number>();
+    const builder = new PackBuilder();
+    for (let length = 32_100; length < 32_300; length++) {
+      for (const from of [0, 1000, 2000]) {
+        builder.add(Buffer.alloc(16), Buffer.from(hex.slice(from, from + length)));
+        const { data } = builder.take()!;
+        sizes.add(data.length);
+        expect(data.subarray(-empty.length).equals(empty), `${length} bytes from ${from}`).toBe(false);
+      }
+    }
+    expect(sizes).toContain(16_384);
   });
 
   it('takes at most 256 entries and 1 MiB, but one body of any size', () => {
