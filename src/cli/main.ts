@@ -18,6 +18,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandFile>>> = {
   prove: () => import('./prove.ts'),
   check: () => import('./check.ts'),
   export: () => import('./export.ts'),
+  copy: () => import('./copy.ts'),
 };
 
 const program = new Command('sealgate')

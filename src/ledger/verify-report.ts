@@ -21,6 +21,7 @@ export const FINDING_CODES = {
   'checkpoint-missing': 'tampered',
   'outside-fork': 'tampered',
   'shard-replaced': 'tampered',
+  'link-broken': 'tampered',
   'log-mixed': 'tampered',
   'meta-changed': 'tampered',
   'database-damaged': 'tampered',

@@ -5,6 +5,7 @@ import { BodyWalk } from './verify-bodies.ts';
 import { CheckpointWalk, type OutsideCheckpoint } from './verify-checkpoints.ts';
 import type { LeafRow, ShardBounds, ShardFile } from './verify-file.ts';
 import { leafHashOf, type ReadLeaf, readLeaf } from './verify-leaf.ts';
+import type { ShardBegin } from './verify-link.ts';
 import type { NoteJudge } from './verify-note.ts';
 import type { Commitment } from './verify-pack.ts';
 import { entriesText, type FindingCode, type Findings, type ShardReport } from './verify-report.ts';
@@ -18,6 +19,7 @@ export interface ShardOptions {
   readonly from: number;
   readonly to: number;
   readonly onProgress?: (done: number, total: number) => void;
+  readonly onBegin: (begin: ShardBegin) => void;
 }
 
 /** A row of `leaf`, read. */
@@ -55,6 +57,7 @@ class ShardWalk {
   readonly #file: ShardFile;
   readonly #bounds: ShardBounds;
   readonly #findings: Findings;
+  readonly #onBegin: (begin: ShardBegin) => void;
   readonly #onProgress: ((done: number, total: number) => void) | undefined;
   readonly #bodies: BodyWalk;
   readonly #checkpoints: CheckpointWalk;
@@ -90,6 +93,7 @@ class ShardWalk {
     this.#file = file;
     this.#bounds = bounds;
     this.#findings = findings;
+    this.#onBegin = options.onBegin;
     this.#onProgress = options.onProgress;
     this.#bodies = new BodyWalk(shard, file, bounds.packed, findings, from, to);
     this.#checkpoints = new CheckpointWalk(shard, file, bounds.checkpoint + 1, judge, outside, findings);
@@ -362,9 +366,11 @@ class ShardWalk {
       const message = `${this.#bounds.foreign} rows have numbers that no entry can have`;
       findings.add({ code: 'entry-inserted', shard, message });
     }
-    if (shard === 0 && this.#firstKind !== undefined && this.#firstKind !== 'start') {
-      this.#report('start-mismatch', 0, 0, `entry 0 of shard 0 is of kind ${this.#firstKind}, not start`);
+    const begin = shard === 0 ? 'start' : 'link';
+    if (this.#firstKind !== undefined && this.#firstKind !== begin) {
+      this.#report('start-mismatch', 0, 0, `entry 0 of shard ${shard} is of kind ${this.#firstKind}, not ${begin}`);
     }
+    this.#onBegin({ kind: this.#firstKind, body: this.#bodies.firstBody });
     this.#checkStart(origin);
     this.#checkMeta(origin);
     return {
@@ -383,10 +389,11 @@ class ShardWalk {
     };
   }
 
-  /** The `start` entry says which log it begins; it is part of the signed history, unlike the file's name. */
+  /** The `start` or `link` entry says which log it begins; it is part of the signed history, unlike the file's name. */
   #checkStart(origin: string | undefined): void {
     const body = this.#bodies.firstBody;
-    if (body === undefined || this.#firstKind !== 'start' || origin === undefined) return;
+    const kind = this.#firstKind;
+    if (body === undefined || (kind !== 'start' && kind !== 'link') || origin === undefined) return;
     let said: unknown;
     try {
       const parsed: unknown = JSON.parse(body.toString());
@@ -396,7 +403,7 @@ class ShardWalk {
     }
     if (said === origin) return;
     const name = typeof said === 'string' ? said.slice(0, 300) : 'none';
-    this.#report('start-mismatch', 0, 0, `the start entry is of origin ${name}, the checkpoints are of ${origin}`);
+    this.#report('start-mismatch', 0, 0, `the ${kind} entry is of origin ${name}, the checkpoints are of ${origin}`);
   }
 
   /** `meta` vouches for nothing, but nobody honest changes it. */

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { SealgateError } from '../lib/errors.ts';
 import type { OutsideCheckpoint } from './verify-checkpoints.ts';
 import { ShardDamage, ShardFile } from './verify-file.ts';
+import { type ShardBegin, type VerifiedShard, verifyLink } from './verify-link.ts';
 import { NoteJudge } from './verify-note.ts';
 import { EXIT_CODES, Findings, type ShardReport, type VerifyReport, type VerifyStatus } from './verify-report.ts';
 import { type ShardOptions, verifyShard } from './verify-shard.ts';
@@ -95,17 +96,25 @@ export function verifyLedger(given: string, options: VerifyOptions): VerifyRepor
 
   const wanted = wantedShards(ledger, options.shard, outside, findings);
   const shards: ShardReport[] = [];
+  let previous: VerifiedShard | undefined;
   let otherKey = 0;
   for (const number of wanted) {
     const file = ledger.shards.get(number);
     if (file === undefined) continue;
     const before = findings.countOf('checkpoint-other-key');
-    const report = verifyFile(number, file, ledger.single, options, {
+    const tampered = findings.count;
+    const verified = verifyFile(number, file, ledger.single, options, {
       judge,
       findings,
       outside: outside.get(number) ?? [],
     });
+    const report = verified?.report;
     if (report !== undefined) shards.push(report);
+    if (verified !== undefined && number > 0 && !ledger.single && options.shard === undefined) {
+      const before = previous?.report.shard === number - 1 ? previous : undefined;
+      verifyLink(verified, before, judge, findings);
+    }
+    previous = verified === undefined ? undefined : { ...verified, sound: findings.count === tampered };
     if (findings.countOf('checkpoint-other-key') > before && report?.origin === undefined) otherKey += 1;
   }
   remarkShards(shards, findings);
@@ -203,7 +212,7 @@ function verifyFile(
   single: boolean,
   options: VerifyOptions,
   shared: Pick<ShardOptions, 'judge' | 'findings' | 'outside'>,
-): ShardReport | undefined {
+): Omit<VerifiedShard, 'sound'> | undefined {
   const { findings } = shared;
   let opened: ShardFile | undefined;
   try {
@@ -219,12 +228,17 @@ function verifyFile(
       findings.note(`shard ${shard}: the triggers that refuse changes are missing on ${unguarded.join(', ')}`);
     }
     const { onProgress, from = 0, to = Number.MAX_SAFE_INTEGER } = options;
-    return verifyShard(shard, opened, bounds, {
+    let begin: ShardBegin = { kind: undefined, body: undefined };
+    const report = verifyShard(shard, opened, bounds, {
       ...shared,
+      onBegin: (found) => {
+        begin = found;
+      },
       from,
       to,
       ...(onProgress === undefined ? {} : { onProgress: (done, total) => onProgress({ shard, done, total }) }),
     });
+    return { report, begin };
   } catch (thrown) {
     if (!(thrown instanceof ShardDamage)) throw thrown;
     if (single && shardNumber(path.basename(file)) === undefined) {

@@ -31,11 +31,21 @@ interface Shard {
   number: number | undefined;
 }
 
+/** How a shard ends, and what its link says of the one before. */
+interface End {
+  entries: number;
+  last: Checkpoint | undefined;
+  sound: boolean;
+  link: Buffer | undefined;
+}
+
 /** What all shards share. */
 interface Run {
   key: Key;
   outside: Checkpoint[];
   report: Report;
+  /** Ends of the shards that were read, by number. */
+  ends: Map<number, End>;
   /** Whether any checkpoint of any shard was signed by the key. */
   known: boolean;
 }
@@ -134,8 +144,18 @@ function verifyShard(shard: Shard, run: Run): void {
     const origin = `${key.name}/${shard.number ?? 0}`;
     const outside = run.outside.filter((checkpoint) => checkpoint.origin === origin);
     const expected = [good, outside].flatMap((list) => list.map((one) => ({ ...one, outside: list === outside })));
-    const entries = followEntries(db, expected, good.length === 0 ? undefined : origin, add);
+    const before = report.findings.length;
+    const { entries, link } = followEntries(
+      db,
+      shard.number ?? 0,
+      expected,
+      good.length === 0 ? undefined : origin,
+      add,
+    );
     checkMeta(db, shard.number ?? 0, good.length === 0 ? undefined : origin, add);
+    const last = good.toSorted((a, b) => a.size - b.size).at(-1);
+    const sound = report.findings.length === before;
+    if (good.length > 0) run.ends.set(shard.number ?? 0, { entries, last, sound, link });
     const signed = good.reduce((most, checkpoint) => Math.max(most, checkpoint.size), 0);
     report.shards.push({ shard: shard.number ?? 0, origin, entries, signed });
   } catch (error) {
@@ -148,8 +168,14 @@ function verifyShard(shard: Shard, run: Run): void {
   }
 }
 
-/** @returns the number of entries */
-function followEntries(db: DatabaseSync, expected: readonly Expected[], origin: string | undefined, add: Add): number {
+/** @returns the number of entries, and the body of the link */
+function followEntries(
+  db: DatabaseSync,
+  shard: number,
+  expected: readonly Expected[],
+  origin: string | undefined,
+  add: Add,
+): { entries: number; link: Buffer | undefined } {
   const chain = new Chain(expected, add);
   const bodies = new Bodies(select(db, 'first, count, codec, data', 'pack', 'first'), add);
   const leaf = 'CASE WHEN length(leaf) < 65536 THEN leaf END AS leaf';
@@ -165,13 +191,17 @@ function followEntries(db: DatabaseSync, expected: readonly Expected[], origin: 
   }
   chain.finish();
   bodies.finish(chain.size);
-  if (origin?.endsWith('/0') && chain.kind !== undefined && chain.kind !== 'start') {
-    add('tampered', 'the first entry of the log is not a start', 0, 0);
+  const begin = shard === 0 ? 'start' : 'link';
+  if (chain.kind !== undefined && chain.kind !== begin) add('tampered', `the first entry is not a ${begin}`, 0, 0);
+  if (
+    origin !== undefined &&
+    (chain.kind === 'start' || chain.kind === 'link') &&
+    bodies.first &&
+    originIn(bodies.first) !== origin
+  ) {
+    add('tampered', 'it is of another origin than the checkpoints', 0, 0);
   }
-  if (origin !== undefined && chain.kind === 'start' && bodies.first && originIn(bodies.first) !== origin) {
-    add('tampered', 'the start is of another origin than the checkpoints', 0, 0);
-  }
-  return chain.size;
+  return { entries: chain.size, link: chain.kind === 'link' ? bodies.first : undefined };
 }
 
 function originIn(body: Buffer): unknown {
@@ -224,11 +254,14 @@ export function verify(path: string, vkey: string, notes: readonly (string | Uin
     if (shardNumber(opened.origin, key) === undefined) throw new CannotRun(`${opened.origin} is no shard's origin`);
     return [opened];
   });
-  const run: Run = { key, outside, report, known: false };
+  const run: Run = { key, outside, report, ends: new Map(), known: false };
   const shards = findShards(path);
   if (report.findings.length === 0) {
     for (const shard of shards) verifyShard(shard, run);
-    if (statSync(path).isDirectory()) reportMissingShards(shards, run);
+    if (statSync(path).isDirectory()) {
+      reportMissingShards(shards, run);
+      for (const number of run.ends.keys()) if (number > 0) checkLink(number, run);
+    }
   }
   // Among shards of the key's log, one of another key is a stranger; a ledger that has none is of another log.
   const { findings } = report;
@@ -249,6 +282,40 @@ function reportMissingShards(shards: readonly Shard[], { key, outside, report }:
     if (missing !== undefined)
       report.findings.push({ status: 'incomplete', shard: missing, message: 'the shard is missing' });
     next = Math.max(next, number + 1);
+  }
+}
+
+/** The link of a shard is to the one before, which ends as it says. */
+function checkLink(number: number, { key, ends, report }: Run): void {
+  const link = ends.get(number)?.link;
+  if (link === undefined) return;
+  const add = (status: Finding['status'], shard: number, message: string): void => {
+    report.findings.push({ status, shard, message });
+  };
+  const said = readLink(link, number - 1, key);
+  if (said === undefined) {
+    add('tampered', number, 'the link is not one to the shard before');
+    return;
+  }
+  const end = ends.get(number - 1);
+  if (end === undefined) return;
+  const { entries, last, sound } = end;
+  const fits = last?.size === said.size && Buffer.from(last.root).equals(Buffer.from(said.root));
+  if (entries < said.size) add('incomplete', number - 1, 'its end is missing: the next shard links to more entries');
+  else if (entries > said.size) add('tampered', number - 1, 'it was written on after the next shard began');
+  else if (sound && !fits) add('tampered', number - 1, 'it is not the shard that the next one links to');
+}
+
+/** The checkpoint of shard `before` that a link carries. */
+function readLink(body: Buffer, before: number, key: Key): Checkpoint | undefined {
+  try {
+    const { shard, size, checkpoint } = JSON.parse(body.toString()).previous;
+    const opened = openCheckpoint(Buffer.from(String(checkpoint)), key);
+    if (opened === 'stranger' || 'wrong' in opened) return undefined;
+    const good = opened.origin === `${key.name}/${before}` && shard === before && size === opened.size;
+    return good ? opened : undefined;
+  } catch {
+    return undefined;
   }
 }
 

@@ -26,13 +26,22 @@ const UUID = '00000000-0000-4000-8000-000000000000';
 const DIGEST = `sha256:${'ab'.repeat(32)}`;
 
 export function entriesOf(count: number, key = KEY, number = 0, mark = ''): MiniEntry[] {
-  const start = { origin: `${key.name}/${number}`, vkey: key.vkey, version: '0' };
+  const start = { origin: `${key.name}/${number}`, vkey: key.vkey, version: '0', ...linkOf(key, number) };
   return Array.from({ length: count }, (_, i) => {
     const body = Buffer.from(JSON.stringify(i === 0 ? start : { event: { verb: 'get', number: i, mark } }));
-    if (i === 0) return { kind: 'start', body };
+    if (i === 0) return { kind: number === 0 ? 'start' : 'link', body };
     if (i % 5 === 1) return { kind: 'decision', extra: `"uid":"${UUID}","bundle":"${DIGEST}","allowed":true`, body };
     return { kind: 'event', body };
   });
+}
+
+/** What a link says of the shard before: shard 0 has 40 entries, the others 12. */
+function linkOf(key: typeof KEY, number: number): object {
+  if (number === 0) return {};
+  const shard = number - 1;
+  const hashes = miniChain(entriesOf(shard === 0 ? 40 : 12, key, shard)).map(({ hash }) => hash);
+  const checkpoint = miniNote(key, `${key.name}/${shard}`, hashes.length, miniRoot(hashes));
+  return { previous: { shard, size: hashes.length, last: hashes.at(-1)?.toString('hex'), checkpoint } };
 }
 
 export const ENTRIES = entriesOf(40);

@@ -5,7 +5,8 @@ import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { findLedger, verifyLedger } from '../../../src/ledger/verify.ts';
 import type { FindingCode, VerifyReport } from '../../../src/ledger/verify-report.ts';
-import { type MiniShard, miniNote, writeMiniShard } from '../../support/mini-ledger.ts';
+import { verify } from '../../independent/verify.ts';
+import { type MiniEntry, type MiniShard, miniNote, writeMiniShard } from '../../support/mini-ledger.ts';
 import { flipByte, tamper } from '../../support/tamper.ts';
 import {
   ATTACKS,
@@ -163,6 +164,67 @@ describe('a ledger of several shards', () => {
     fs.copyFileSync(name(2), name(1));
     expect(result().status).toBe('tampered');
     expect(result().findings).toContain('1 shard-replaced');
+  });
+
+  const link = (change: (body: { previous: Record<string, unknown> }) => void): MiniEntry => {
+    const body = JSON.parse(entriesOf(1, KEY, 2)[0]!.body.toString());
+    change(body);
+    return { kind: 'link', body: Buffer.from(JSON.stringify(body)) };
+  };
+  const rest = entriesOf(12, KEY, 2).slice(1);
+  const LINKED: readonly [string, MiniShard, string, string][] = [
+    [
+      'an older copy put back',
+      { ...second, entries: second.entries.slice(0, 8), checkpoints: [8] },
+      'incomplete',
+      '1 rolled-back',
+    ],
+    [
+      'one written on',
+      { ...second, entries: entriesOf(14, KEY, 1), checkpoints: [12, 14] },
+      'tampered',
+      '1 link-broken',
+    ],
+    ['one rewritten by the key', { ...second, entries: entriesOf(12, KEY, 1, 'anew') }, 'tampered', '1 link-broken'],
+    ['one without its last checkpoint', { ...second, checkpoints: [5] }, 'tampered', '1 link-broken'],
+    [
+      'a first entry that is no link',
+      { ...third, entries: [{ kind: 'start', body: rest[0]!.body }, ...rest] },
+      'tampered',
+      '2 start-mismatch',
+    ],
+    [
+      'a link to another shard',
+      { ...third, entries: [link((body) => Object.assign(body.previous, { shard: 0 })), ...rest] },
+      'tampered',
+      '2 link-broken',
+    ],
+    [
+      'a link of another size',
+      { ...third, entries: [link((body) => Object.assign(body.previous, { size: 11 })), ...rest] },
+      'tampered',
+      '2 link-broken',
+    ],
+    [
+      'a link by another key',
+      {
+        ...third,
+        entries: [link((body) => Object.assign(body.previous, { checkpoint: noteAt(12, STRANGER) })), ...rest],
+      },
+      'tampered',
+      '2 link-broken',
+    ],
+    [
+      'a link that holds nothing',
+      { ...third, entries: [link((body) => Object.assign(body, { previous: 1 })), ...rest] },
+      'tampered',
+      '2 link-broken',
+    ],
+  ];
+  it.each(LINKED)('finds %s by the links, and the independent verifier agrees', (_name, shard, status, finding) => {
+    writeMiniShard(folder, shard);
+    expect(result()).toEqual({ status, findings: expect.arrayContaining([finding]) });
+    expect(verify(folder, KEY.vkey).status).toBe(status);
   });
 
   it('names a shard of another log, whether its key is known or not', () => {
