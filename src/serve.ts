@@ -14,7 +14,7 @@ import { openCertificates } from './kube/certificates.ts';
 import { loadOrCreateKey } from './ledger/key.ts';
 import { type Ledger, openLedger } from './ledger/ledger.ts';
 import { LedgerReader } from './ledger/reader.ts';
-import { entriesSince } from './ledger/recent.ts';
+import { newestSince } from './ledger/recent.ts';
 import { systemClock } from './lib/clock.ts';
 import type { SealgateError } from './lib/errors.ts';
 import { createLog, type Log } from './lib/log.ts';
@@ -130,7 +130,11 @@ async function build(settings: Settings, digest: string, log: Log, started: Star
   const api = await openHttpListener({
     ...{ name: 'api', host: settings.api.host, port: settings.api.port },
     handler: createApi({
-      ...{ queries, view: index, origin, vkey, version: VERSION, bundle, now },
+      // Of the shard that is written now.
+      get origin() {
+        return ledger.origin;
+      },
+      ...{ queries, view: index, vkey, version: VERSION, bundle, now },
       head: () => ledger.head(),
       log: log.child({ part: 'api' }),
     }),
@@ -303,7 +307,7 @@ function redeliveryWindow({ settings: { audit }, ledger, log, started }: Listene
   const reader = LedgerReader.open(ledger.dir);
   const abort = new AbortController();
   const since = (now() - audit.redelivery.seconds * 1000) * 1000;
-  const entries = entriesSince(reader, ledger.shard, since, audit.redelivery.maxEvents);
+  const entries = newestSince(reader, ledger.shard, since, audit.redelivery.maxEvents);
   const rebuilt = rebuild(window, entries, abort.signal).finally(() => reader.close());
   // Batches are refused then, and the API server's own metrics tell of it as well.
   const ended = rebuilt.catch((error: unknown) => log.error({ error }, 'the redelivery window cannot be rebuilt'));

@@ -23,3 +23,15 @@ export function entriesSince(
   }
   return reader.entries(shard, low, end);
 }
+
+/** As entriesSince, over the shard and the one before it: right after a rotation the newest entries are in that. */
+export function* newestSince(
+  reader: Pick<LedgerReader, 'head' | 'get' | 'entries'>,
+  shard: number,
+  since: Micros,
+  limit: number,
+): Generator<Entry, void, undefined> {
+  const room = limit - reader.head(shard);
+  if (shard > 0 && room > 0) yield* entriesSince(reader, shard - 1, since, room);
+  yield* entriesSince(reader, shard, since, limit);
+}
