@@ -16,7 +16,7 @@ import {
 import { checkNewestLink } from './link.ts';
 import { acquireLock, type WriterLock } from './lock.ts';
 import type { Recovery } from './messages.ts';
-import { sealOlder } from './seal.ts';
+import { sealOlder, undoInterrupted } from './seal.ts';
 import { type Staged, Store, type StoreOptions } from './store.ts';
 
 export interface OpenShardOptions {
@@ -71,8 +71,10 @@ export function openShard(options: OpenShardOptions, clock: Clock): OpenShard {
       return { store: Store.open(store), lock, shard, path, recovery };
     }
     requireWritable(path);
+    const older = shards.slice(0, -1);
+    undoInterrupted(older);
     checkNewestLink(dir, shards);
-    sealOlder(shards.slice(0, -1));
+    sealOlder(older);
     const opened = Store.open(store);
     const recovery: Recovery = {
       clean: opened.lastKind === 'stop',

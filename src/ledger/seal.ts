@@ -1,9 +1,10 @@
 // Sealing: a full shard leaves WAL mode, so that one file holds all of it, and loses its write permission.
-import { chmodSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, statSync } from 'node:fs';
 import Database from 'better-sqlite3';
-import { outcomeOf } from './sqlite-errors.ts';
+import { openError, outcomeOf } from './sqlite-errors.ts';
 
 const SEALED_MODE = 0o440;
+const OPEN_MODE = 0o640;
 const WRITE_BITS = 0o222;
 /** How long sealing waits for readers; one that stays connected puts it off to the next start. */
 const BUSY_MS = 500;
@@ -21,7 +22,9 @@ export function sealThrough(db: Database.Database): boolean {
   const path = db.name;
   try {
     db.pragma(`busy_timeout = ${BUSY_MS}`);
-    db.pragma('synchronous = FULL');
+    // EXTRA also syncs the folder after the journal of the change of mode was removed: a power cut that brought it back would
+    // leave a shard that cannot be read without writing to it.
+    db.pragma('synchronous = EXTRA');
     db.pragma('fullfsync = 1');
     db.pragma('checkpoint_fullfsync = 1');
     db.pragma('wal_checkpoint(TRUNCATE)');
@@ -34,6 +37,26 @@ export function sealThrough(db: Database.Database): boolean {
   }
   chmodSync(path, SEALED_MODE);
   return true;
+}
+
+/**
+ * Takes back a change of mode that a crash interrupted: as long as its journal lies beside a shard, nobody can read the shard
+ * without writing to it. Its entries are not touched. Such a shard counts as one that is still to be sealed.
+ */
+export function undoInterrupted(shards: readonly { readonly path: string }[]): void {
+  for (const { path } of shards) {
+    if (!existsSync(`${path}-journal`)) continue;
+    if (isSealed(path)) chmodSync(path, OPEN_MODE);
+    let db: Database.Database | undefined;
+    try {
+      db = new Database(path, { fileMustExist: true });
+      db.pragma('schema_version');
+    } catch (error) {
+      throw openError(error, path);
+    } finally {
+      db?.close();
+    }
+  }
 }
 
 /** Seals those of the shards that a crash or a reader kept from it. They are no longer written to. */

@@ -4,6 +4,7 @@ import {
   existsSync,
   mkdirSync,
   readdirSync,
+  readFileSync,
   renameSync,
   rmdirSync,
   rmSync,
@@ -191,7 +192,39 @@ describe('a crash during rotation', () => {
     expect(journalMode(shardPath(root, 0))).toBe('delete');
     expect(verifyLedger(places(root).dir, { keys: [ledger.vkey] }).status).toBe('whole');
   });
+
+  it.each([
+    ['before the file lost its write permission', 0o640],
+    ['after that, the removal of the journal undone by a power cut', 0o440],
+  ])('in the middle of sealing takes it back and seals again: %s', async (_, mode) => {
+    const root = tempDir();
+    await shardedLedger(root, 5);
+    const path = shardPath(root, 0);
+    chmodSync(path, 0o640);
+    leaveHotJournal(path);
+    chmodSync(path, mode);
+    expect(() => new Database(path, { readonly: true }).pragma('schema_version')).toThrow(
+      expect.objectContaining({ code: 'SQLITE_READONLY_ROLLBACK' }),
+    );
+    const ledger = await openTestLedger(root);
+    await ledger.close('test');
+    expect(existsSync(`${path}-journal`)).toBe(false);
+    expect(journalMode(path)).toBe('delete');
+    expect(statSync(path).mode & 0o222).toBe(0);
+    expect(verifyLedger(places(root).dir, { keys: [ledger.vkey] }).status).toBe('whole');
+  });
 });
+
+/** What a crash within a write in rollback mode leaves: the journal of a change of the first page. */
+function leaveHotJournal(path: string): void {
+  const db = new Database(path);
+  db.pragma('synchronous = OFF'); // so that the journal is complete before anything is synced
+  db.exec('BEGIN IMMEDIATE; PRAGMA user_version = 77');
+  const journal = readFileSync(`${path}-journal`);
+  db.exec('ROLLBACK');
+  db.close();
+  writeFileSync(`${path}-journal`, journal);
+}
 
 describe('start-up over several shards', () => {
   it.each([
