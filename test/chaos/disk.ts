@@ -2,8 +2,9 @@
 //
 // What fsync has promised is there. Of the rest, each write may be there, be missing or be torn at a sector; each change of a
 // folder may be there or be missing, in whatever order. Bytes beside those that were written stay as they were (SQLite calls
-// this powersafe overwrite and relies on it, as we do). A sync that failed promises nothing, and the kernel forgets what it
-// was about to write: no later sync brings it back.
+// this powersafe overwrite and relies on it, as we do). A sync of a file that failed promises nothing, and the kernel forgets
+// what it was about to write: no later sync brings it back. Names are in the file system's journal: after a failure there
+// either nothing is synced any more, or all of it.
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { Random } from './random.ts';
@@ -199,6 +200,7 @@ export class Disk {
       if (change.end < call.begin && ok) change.durable = call.end;
     }
     // What a failed sync was about to write counts as clean from then on: the kernel tells only once.
+    if (!ok && node.folder) return;
     node.unsynced = node.unsynced.filter(({ end }) => end >= call.begin);
     this.edges.push(call.begin, call.end, call.end + 1);
   }

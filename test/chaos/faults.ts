@@ -28,16 +28,31 @@ interface Case {
 
 type Outcome = 'killed' | 'exited' | 'did not start' | 'refused appends' | 'went on';
 
-const PLAN = { run: 'faults', batch: 10, bytes: 200, wal: { softBytes: 120_000, hardBytes: 400_000 } };
+/** Several times in a run the WAL is moved, and once or twice the next shard is begun. */
+const PLAN = {
+  run: 'faults',
+  batch: 10,
+  bytes: 200,
+  shardEntries: 150,
+  wal: { softBytes: 120_000, hardBytes: 400_000 },
+};
 
 /** Every path of the folder that is the same in each run. */
 function pathsOf(root: string): string[] {
   const ledger = join(root, 'ledger');
-  const shard = join(ledger, 'shard-000000.sqlite');
+  const shards = [0, 1, 2].map((number) => join(ledger, `shard-00000${number}.sqlite`));
   const keys = ['ledger.key', 'ledger.vkey'].map((name) => join(root, 'keys', name));
   const lock = join(ledger, 'writer.lock');
   const suffixes = ['', '-wal', '-shm', '-journal', '.new', '.new-journal', '.new-wal', '.new-shm'];
-  return [root, join(root, 'keys'), ...keys, ledger, lock, `${lock}-journal`, ...suffixes.map((end) => shard + end)];
+  return [
+    root,
+    join(root, 'keys'),
+    ...keys,
+    ledger,
+    lock,
+    `${lock}-journal`,
+    ...shards.flatMap((shard) => suffixes.map((end) => shard + end)),
+  ];
 }
 
 function tracer(root: string, trace: string, inject?: string): string[] {

@@ -43,17 +43,17 @@ export function restart(root: string): Recovery {
 }
 
 /** The acknowledged entries that are not there as they were acknowledged; at most a few of them are named. */
-export function missing(root: string, journal: Iterable<[number, { leafHash: string; marker: string }]>): string[] {
+export function missing(root: string, journal: Journal): string[] {
   const problems: string[] = [];
   let lost = 0;
   const reader = LedgerReader.open(join(root, 'ledger'));
   try {
-    for (const [seq, { leafHash, marker }] of journal) {
-      const entry = reader.get(0, seq);
+    for (const [shard, seq, leafHash, marker] of journal.values()) {
+      const entry = reader.get(shard, seq);
       const found = entry === undefined ? 'nothing' : markerOf(entry.body);
       if (entry?.leafHash === leafHash && found === marker) continue;
       lost += 1;
-      if (lost <= 3) problems.push(`entry ${seq} was acknowledged as ${marker}; there is ${found}`);
+      if (lost <= 3) problems.push(`entry ${shard}/${seq} was acknowledged as ${marker}; there is ${found}`);
     }
   } catch (error) {
     problems.push(`it cannot be read: ${error}`);

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { judge, missing, unverified } from './judge.ts';
 import type { SubjectPlan } from './plan.ts';
 import type { ChaosOptions, ClassReport } from './report.ts';
-import { type Ended, type Journal, startSubject } from './run.ts';
+import { type Ended, enter, type Journal, startSubject } from './run.ts';
 import { SEEDED_BUGS, type SeededBug } from './seeded-bugs.ts';
 
 /** Small, so that the WAL is moved and begun anew all the time. */
@@ -28,10 +28,8 @@ async function campaign(options: ChaosOptions, rounds: number, bug?: SeededBug):
     const journal: Journal = new Map();
     const ended = await killOnce(plan(root, round), journal, random.next(), bug);
     if (ended.recovery === undefined) early += 1;
-    for (const [seq, entry] of journal) {
-      if (all.has(seq)) problems.push(`entry ${seq} was acknowledged in two rounds`);
-      all.set(seq, entry);
-    }
+    const twice = enter(all, [...journal.values()]);
+    if (twice.length > 0) problems.push(`acknowledged in two rounds: entries ${twice.join(', ')}`);
     problems.push(...ended.nonsense, ...unexpected(ended));
     if (all.size > 0) problems.push(...missing(root, journal));
     if (all.size > 0 && (bug !== undefined || round % 10 === 9)) problems.push(...unverified(root));
@@ -43,7 +41,7 @@ async function campaign(options: ChaosOptions, rounds: number, bug?: SeededBug):
 }
 
 function plan(root: string, round: number): SubjectPlan {
-  return { root, run: `round${round}`, batch: 60, bytes: 300, wal: WAL };
+  return { root, run: `round${round}`, batch: 60, bytes: 300, wal: WAL, shardEntries: 3000 };
 }
 
 /** One in five is killed within its start, the others after a while under load. */
@@ -73,7 +71,7 @@ function unexpected({ signal, exitCode, timedOut, error, fatal, refused, stderr 
 }
 
 export async function chaosKill(options: ChaosOptions): Promise<ClassReport> {
-  const { rounds, acknowledged, early, problems } = await campaign(options, options.quick ? 15 : 120);
+  const { rounds, acknowledged, early, problems } = await campaign(options, options.quick ? 12 : 120);
   const caught: Record<string, string | undefined> = {};
   for (const bug of SEEDED_BUGS.kill) {
     caught[bug.name] = (await campaign(options, 20, bug)).problems[0];

@@ -4,16 +4,21 @@
 import { existsSync, statfsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
+import { chaosClock } from './clock.ts';
 import { chaosFaults } from './faults.ts';
 import { chaosKill } from './kill.ts';
 import { chaosPower } from './power.ts';
 import { createRandom } from './random.ts';
 import { type ChaosOptions, type ClassReport, createTemp } from './report.ts';
+import { assertSeededBugs } from './seeded-bugs.ts';
+import { chaosSpace } from './space.ts';
 
 const CLASSES: Readonly<Record<string, (options: ChaosOptions) => Promise<ClassReport>>> = {
   kill: chaosKill,
   faults: chaosFaults,
   power: chaosPower,
+  space: chaosSpace,
+  clock: chaosClock,
 };
 
 const { values } = parseArgs({
@@ -54,9 +59,13 @@ async function runClass(name: string, options: ChaosOptions) {
   const counts = Object.entries(report.counts).map(([what, count]) => `${what} ${count}`);
   print(`${name.padEnd(7)}${counts.join(', ')} (${seconds} s)`);
   for (const reason of report.skipped ?? []) print(`       skipped: ${reason}`);
-  for (const problem of report.problems) print(`       FAILED: ${problem}`);
+  for (const problem of report.problems.slice(0, 6)) print(`       FAILED: ${problem.slice(0, 2000)}`);
   for (const [bug, how] of Object.entries(report.caught)) {
-    print(how === undefined ? `       FAILED: seeded bug ${bug} was not noticed` : `       caught ${bug}: ${how}`);
+    print(
+      how === undefined
+        ? `       FAILED: seeded bug ${bug} was not noticed`
+        : `       caught ${bug}: ${how.slice(0, 200)}`,
+    );
   }
   const missed = Object.values(report.caught).filter((how) => how === undefined).length;
   return {
@@ -70,6 +79,7 @@ async function runClass(name: string, options: ChaosOptions) {
   };
 }
 
+assertSeededBugs();
 print(`seed ${seed}${values.quick ? ', quick' : ''}: node test/chaos/main.ts --seed ${seed} makes it again`);
 const temp = createTemp(memoryFolder() ?? tmpdir());
 const classes: Record<string, Awaited<ReturnType<typeof runClass>>> = {};

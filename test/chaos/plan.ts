@@ -17,7 +17,11 @@ export interface SubjectPlan {
   readonly batch: number;
   /** Every body has about as many bytes as this, and some many more. */
   readonly bytes: number;
+  /** Between two appends of a loop. */
+  readonly pauseMs?: number;
   readonly wal?: { readonly softBytes: number; readonly hardBytes: number };
+  /** Entries after which the next shard is begun. */
+  readonly shardEntries?: number;
   readonly checkpointIntervalMs?: number;
   /** Says so many times a second how far it is: `head {size, signedSize}`. */
   readonly headEveryMs?: number;
@@ -29,8 +33,8 @@ export interface Failure {
   readonly message: string;
 }
 
-/** One acknowledged entry: its seq, its leaf hash, and the marker in its body. */
-export type Acked = readonly [seq: number, leafHash: string, marker: string];
+/** One acknowledged entry: where it is, its leaf hash, and the marker in its body. */
+export type Acked = readonly [shard: number, seq: number, leafHash: string, marker: string];
 
 /** The log name of every chaos ledger. */
 export const LOG_NAME = 'ledger.example/chaos/0';

@@ -6,7 +6,7 @@ import { CUT_STYLES, type CutStyle, Disk } from './disk.ts';
 import { judge } from './judge.ts';
 import type { Acked, SubjectPlan } from './plan.ts';
 import type { ChaosOptions, ClassReport } from './report.ts';
-import { type Journal, startSubject } from './run.ts';
+import { enter, type Journal, startSubject } from './run.ts';
 import { SEEDED_BUGS, type SeededBug } from './seeded-bugs.ts';
 import { parseTrace, recorder, straceMissing } from './strace.ts';
 
@@ -45,7 +45,7 @@ async function live(options: ChaosOptions, bug?: SeededBug): Promise<Life> {
   let lines = 0;
   for (const [i, { inject, ...session }] of sessions(options).entries()) {
     const trace = join(temp.folder(), 'trace');
-    const plan: SubjectPlan = { root, run: `life${i}`, batch: 10, bytes: 200, wal: WAL, ...session };
+    const plan: SubjectPlan = { root, run: `life${i}`, batch: 10, bytes: 200, wal: WAL, shardEntries: 350, ...session };
     const ended = await startSubject(plan, { journal, bug, wrap: recorder(trace, inject), timeoutMs: 60_000 }).ended;
     // With a bug it may not even get this far; what it did until then is judged all the same.
     if (bug === undefined && (ended.timedOut || ended.error !== undefined || ended.acked === 0)) {
@@ -69,7 +69,7 @@ function journalAt({ disk }: Life, line: number): Journal {
     .join('');
   for (const one of text.split('\n').slice(0, -1)) {
     if (!one.startsWith('acked ')) continue;
-    for (const [seq, leafHash, marker] of JSON.parse(one.slice(6)) as Acked[]) journal.set(seq, { leafHash, marker });
+    enter(journal, JSON.parse(one.slice(6)) as Acked[]);
   }
   return journal;
 }
@@ -112,7 +112,7 @@ export async function chaosPower(options: ChaosOptions): Promise<ClassReport> {
   const counts = { lives: 0, cuts: 0, 'unclean starts': 0, acknowledged: 0 };
   for (let i = 0; i < (options.quick ? 1 : 6); i++) {
     const life = await live(options);
-    const found = await cutLife(options, life, options.quick ? 120 : 400, true);
+    const found = await cutLife(options, life, options.quick ? 100 : 400, true);
     counts.lives += 1;
     counts.cuts += found.cuts;
     counts['unclean starts'] += found.unclean;

@@ -8,8 +8,19 @@ import type { SeededBug } from './seeded-bugs.ts';
 const SUBJECT = fileURLToPath(new URL('./subject.ts', import.meta.url));
 const BUG_LOADER = new URL('./seeded-bug-loader.ts', import.meta.url).href;
 
-/** seq → what was acknowledged there. */
-export type Journal = Map<number, { readonly leafHash: string; readonly marker: string }>;
+/** What was acknowledged, by place (`<shard>/<seq>`). */
+export type Journal = Map<string, Acked>;
+
+/** Enters what a subject says was acknowledged; returns the places that were taken already, which must not be. */
+export function enter(journal: Journal, acked: readonly Acked[]): string[] {
+  const taken: string[] = [];
+  for (const one of acked) {
+    const place = `${one[0]}/${one[1]}`;
+    if (journal.has(place)) taken.push(place);
+    journal.set(place, one);
+  }
+  return taken;
+}
 
 export interface RunOptions {
   readonly journal: Journal;
@@ -34,7 +45,7 @@ export interface Ended {
   /** Why it did not open or close. */
   readonly error: Failure | undefined;
   readonly acked: number;
-  /** The same place acknowledged twice, or anything else that no subject may say. */
+  /** What no subject may say. */
   readonly nonsense: readonly string[];
   readonly stderr: string;
 }
@@ -72,11 +83,9 @@ export function startSubject(plan: SubjectPlan, options: RunOptions): Subject {
     const word = line.slice(0, space);
     const value: unknown = JSON.parse(line.slice(space + 1));
     if (word === 'acked') {
-      for (const [seq, leafHash, marker] of value as Acked[]) {
-        if (options.journal.has(seq)) nonsense.push(`entry ${seq} was acknowledged twice`);
-        options.journal.set(seq, { leafHash, marker });
-        acked += 1;
-      }
+      acked += (value as Acked[]).length;
+      const twice = enter(options.journal, value as Acked[]);
+      if (twice.length > 0) nonsense.push(`acknowledged twice: entries ${twice.join(', ')}`);
     } else if (word === 'open') said.recovery = value as Recovery;
     else if (word === 'refused') refused.push(value as Failure);
     else if (word === 'fatal') said.fatal = value as Failure;

@@ -1,5 +1,8 @@
 // Bugs that a chaos class must catch to be believed. Each is a change of the source that only a subject started with it
 // sees (seeded-bug-loader.ts): there is no switch for any of them in src/.
+import { readFileSync } from 'node:fs';
+
+const LEDGER = new URL('../../src/ledger/', import.meta.url);
 
 export interface Edit {
   /** In src/ledger/. */
@@ -90,7 +93,7 @@ export const SEEDED_BUGS = {
     {
       name: 'gives-up-when-full',
       what: 'a full disk ends the process instead of refusing what does not fit',
-      edits: [{ file: 'sqlite-errors.ts', find: "return code === 'SQLITE_FULL' ||", replace: 'return' }],
+      edits: [{ file: 'sqlite-errors.ts', find: "nothingLeft = code === 'SQLITE_FULL' ||", replace: 'nothingLeft =' }],
     },
   ],
   clock: [
@@ -116,4 +119,27 @@ export function seededBug(name: string): SeededBug {
   const found = all.find((bug) => bug.name === name);
   if (found === undefined) throw new Error(`there is no seeded bug ${name}`);
   return found;
+}
+
+/** The source with the bug in it. Throws when the source has changed so that the bug no longer fits. */
+export function withBug(source: string, file: string, bug: SeededBug): string {
+  let changed = source;
+  for (const { find, replace } of bug.edits.filter((edit) => edit.file === file)) {
+    const parts = changed.split(find);
+    if (parts.length !== 2) {
+      throw new Error(
+        `seeded bug ${bug.name}: src/ledger/${file} has ${parts.length - 1} times ${JSON.stringify(find)}`,
+      );
+    }
+    changed = parts.join(replace);
+  }
+  return changed;
+}
+
+/** Throws when a bug no longer fits the source: a subject that fails for that reason would look like a bug that was caught. */
+export function assertSeededBugs(): void {
+  const all: readonly SeededBug[] = Object.values(SEEDED_BUGS).flat();
+  for (const bug of all) {
+    for (const { file } of bug.edits) withBug(readFileSync(new URL(file, LEDGER), 'utf8'), file, bug);
+  }
 }

@@ -63,7 +63,7 @@ async function appendOnce(ledger: Ledger, lane: Lane, count: number): Promise<vo
     );
     say(
       'acked',
-      landed.map(({ seq, leafHash }, i): Acked => [seq, leafHash, markers[i] as string]),
+      landed.map(({ shard, seq, leafHash }, i): Acked => [shard, seq, leafHash, markers[i] as string]),
     );
     acknowledged += 1;
     if (sinceRefusal >= 0) sinceRefusal += 1;
@@ -88,6 +88,7 @@ async function load(ledger: Ledger): Promise<void> {
     loops.map(async ([lane, count]) => {
       for (let i = 0; !failed && (i < each || sinceRefusal < (plan.afterRefusal ?? -1)); i++) {
         await appendOnce(ledger, lane, count);
+        if (plan.pauseMs !== undefined) await sleep(plan.pauseMs);
       }
     }),
   );
@@ -100,6 +101,7 @@ try {
     version: '0.0.0-chaos',
     settingsDigest: `sha256:${'0'.repeat(64)}`,
     checkpointIntervalMs: plan.checkpointIntervalMs ?? 50,
+    ...(plan.shardEntries === undefined ? {} : { shardLimits: { entries: plan.shardEntries } }),
     ...(plan.wal === undefined ? {} : { wal: plan.wal }),
     onFatal: (error) => {
       failed = true;
