@@ -80,10 +80,13 @@ rego-test: tool-opa ## the Rego tests of policies/
 	@opa=$$($(BUILD_TOOLS) --list opa); \
 	$(if $(REPORTS),mkdir -p '$(REPORTS)' && "$$opa" test --format=json policies > '$(REPORTS)/$@.json' ||) "$$opa" test policies
 
-# strace lets chaos see and fault system calls. Without it (or root to install it) those classes say that they were skipped.
+# strace lets chaos see and fail system calls, libfaketime steps its clock. What is missing is installed where there is root and
+# apt-get; otherwise a class says what it skips, or what it does instead.
 chaos-tools:
-	@command -v strace >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
-	{ apt-get install -y -qq strace || { apt-get update -qq && apt-get install -y -qq strace; }; } >/dev/null 2>&1; } || true
+	@need=; command -v strace >/dev/null || need=strace; \
+	ls /usr/lib/*/faketime/libfaketimeMT.so.1 /usr/lib*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 || need="$$need faketime"; \
+	[ -z "$$need" ] || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || \
+	{ apt-get install -y -qq $$need || { apt-get update -qq && apt-get install -y -qq $$need; }; } >/dev/null 2>&1 || true
 
 chaos: $(PACKAGES) chaos-tools ## kill, fault, cut the power of, fill and misdate the ledger for minutes (docs/faults.md)
 	@$(NODE) --no-warnings test/chaos/main.ts $(ARGS)

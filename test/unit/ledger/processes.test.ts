@@ -1,9 +1,20 @@
-import { mkdirSync } from 'node:fs';
+import { copyFileSync, mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { LedgerReader } from '../../../src/ledger/reader.ts';
-import { canMount, openTestLedger, places, rejection, startChild, tempDir, testKey, withMount } from './temp-ledger.ts';
+import { verifyLedger } from '../../../src/ledger/verify.ts';
+import {
+  canMount,
+  decision,
+  openTestLedger,
+  places,
+  rejection,
+  startChild,
+  tempDir,
+  testKey,
+  withMount,
+} from './temp-ledger.ts';
 
 const ROUNDS = 8;
 
@@ -31,6 +42,25 @@ describe('processes', () => {
     const root = tempDir();
     await openTestLedger(root);
     expect((await rejection(openTestLedger(root))).code).toBe('LEDGER_LOCKED');
+  });
+
+  it('does not let two write when somebody put a copy in place of the lock file', async () => {
+    const root = tempDir();
+    const ledger = await openTestLedger(root);
+    const [before] = await ledger.append('decision', [decision(1)]);
+    const lock = join(places(root).dir, 'writer.lock');
+    copyFileSync(lock, `${lock}.copy`);
+    renameSync(`${lock}.copy`, lock);
+    await startChild(root, 'open').ended;
+    const error = await rejection(ledger.append('decision', [decision(2)]));
+    expect(error.code).toBe('LEDGER_CORRUPT');
+    expect(error.message).toMatch(/writer\.lock was replaced|another connection/);
+    const again = await openTestLedger(root);
+    await again.close('done');
+    expect(verifyLedger(places(root).dir, { keys: [again.vkey] }).status).toBe('whole');
+    const reader = LedgerReader.open(places(root).dir);
+    expect(reader.get(0, before!.seq)?.leafHash).toBe(before!.leafHash);
+    reader.close();
   });
 
   it('loses nothing that was acknowledged, killed at any moment', { timeout: 120_000 }, async () => {
