@@ -17,6 +17,7 @@ import { checkNewestLink } from './link.ts';
 import { acquireLock, type WriterLock } from './lock.ts';
 import type { Recovery } from './messages.ts';
 import { sealOlder, undoInterrupted } from './seal.ts';
+import { openError } from './sqlite-errors.ts';
 import { type Staged, Store, type StoreOptions } from './store.ts';
 
 export interface OpenShardOptions {
@@ -81,7 +82,7 @@ export function openShard(options: OpenShardOptions, clock: Clock): OpenShard {
       entries: opened.size,
       unsigned: opened.size - opened.signedSize,
     };
-    opened.append([startEntry(options, shard, recovery)], true);
+    appendStart(opened, path, startEntry(options, shard, recovery));
     return { store: opened, lock, shard, path, recovery };
   } catch (error) {
     lock.release();
@@ -105,6 +106,15 @@ export function storeOptions(
     clock,
     watch: [lock.path],
   };
+}
+
+function appendStart(store: Store, path: string, entry: Staged): void {
+  try {
+    store.append([entry], true);
+  } catch (error) {
+    store.release();
+    throw openError(error, path);
+  }
 }
 
 function startEntry(options: OpenShardOptions, shard: number, recovery: Recovery): Staged {

@@ -151,6 +151,9 @@ export class Store {
       db = new Database(path, { fileMustExist: true, timeout: RECOVERY_BUSY_MS });
       configureWriter(db, 'wal');
       settleWal(db, path);
+      // The WAL may be new. SQLite syncs its folder, too, but takes a failure of that for success: what is committed to a file
+      // without a durable name is not durable.
+      fsyncPath(dirname(path));
       const state = readShardState(db, path, options.origin, options.verifier);
       db.pragma(`busy_timeout = ${BUSY_MS}`);
       return new Store(db, { ...options, watch: [`${path}-wal`, ...(options.watch ?? [])] }, state);
