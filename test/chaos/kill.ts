@@ -71,7 +71,7 @@ function unexpected({ signal, exitCode, timedOut, error, fatal, refused, stderr 
 }
 
 export async function chaosKill(options: ChaosOptions): Promise<ClassReport> {
-  const { rounds, acknowledged, early, problems } = await campaign(options, options.quick ? 12 : 120);
+  const { rounds, acknowledged, early, problems } = await campaign(options, options.quick ? 12 : 80);
   const caught: Record<string, string | undefined> = {};
   for (const bug of SEEDED_BUGS.kill) {
     caught[bug.name] = (await campaign(options, 20, bug)).problems[0];

@@ -24,12 +24,19 @@ interface Session extends Partial<SubjectPlan> {
 }
 
 /** Born, killed, recovered and closed, opened again, with a sync that fails, and recovered from that. */
-function sessions({ random }: ChaosOptions): Session[] {
-  const failing = `fsync:error=EIO:when=${random.between(18, 60)}`;
+function sessions({ random }: ChaosOptions, bug?: SeededBug): Session[] {
+  // The first few are about the name of the WAL, where SQLite itself would go on; the others about its content.
+  const [first, last] =
+    bug?.failingSync ??
+    random.pick([
+      [1, 5],
+      [18, 60],
+    ] as const);
+  const failing = `fsync:error=EIO:when=${random.between(first, last)}`;
   return [
     { appends: 4000, killAfter: random.between(30, 60) },
     { appends: 60 },
-    { appends: 4000, inject: [failing], killOnFatal: random.next() < 0.7 },
+    { appends: 400, shardEntries: 1500, inject: [failing], killOnFatal: bug !== undefined || random.next() < 0.7 },
     // With a WAL that is left alone: it goes on where the failed sync left it.
     { appends: 4000, killAfter: random.between(20, 50), wal: { softBytes: 8_000_000, hardBytes: 16_000_000 } },
     { appends: 40 },
@@ -43,12 +50,15 @@ async function live(options: ChaosOptions, bug?: SeededBug): Promise<Life> {
   const disk = new Disk(root);
   const journal: Journal = new Map();
   let lines = 0;
-  for (const [i, { inject, ...session }] of sessions(options).entries()) {
+  for (const [i, { inject, ...session }] of sessions(options, bug).entries()) {
     const trace = join(temp.folder(), 'trace');
-    const plan: SubjectPlan = { root, run: `life${i}`, batch: 10, bytes: 200, wal: WAL, shardEntries: 350, ...session };
+    // With a bug in one shard only: the syncs of a rotation hide many bugs soon after they did their harm.
+    const shardEntries = bug === undefined ? 350 : 10_000;
+    const plan: SubjectPlan = { root, run: `life${i}`, batch: 10, bytes: 200, wal: WAL, shardEntries, ...session };
     const ended = await startSubject(plan, { journal, bug, wrap: recorder(trace, inject), timeoutMs: 60_000 }).ended;
     // With a bug it may not even get this far; what it did until then is judged all the same.
-    if (bug === undefined && (ended.timedOut || ended.error !== undefined || ended.acked === 0)) {
+    const failed = ended.error !== undefined || ended.acked === 0;
+    if (bug === undefined && (ended.timedOut || (failed && inject === undefined))) {
       throw new Error(`session ${i} was not as planned: ${JSON.stringify(ended)}`);
     }
     const parsed = parseTrace(trace, root, lines, ended.signal === 'SIGKILL');
@@ -122,7 +132,7 @@ export async function chaosPower(options: ChaosOptions): Promise<ClassReport> {
   }
   const caught: Record<string, string | undefined> = {};
   for (const bug of SEEDED_BUGS.power) {
-    // Some bugs show only after a sync of the right file failed: that may take another life.
+    // What shows only after a sync of the right file failed may take another life.
     for (let i = 0; i < 5 && caught[bug.name] === undefined; i++) {
       const life = await live(options, bug);
       caught[bug.name] = (await cutLife(options, life, 100, false)).problems[0];

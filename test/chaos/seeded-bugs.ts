@@ -17,6 +17,8 @@ export interface SeededBug {
   /** What somebody would have got wrong. */
   readonly what: string;
   readonly edits: readonly Edit[];
+  /** It shows only when a sync fails: which one of a thread, first and last that may be drawn. */
+  readonly failingSync?: readonly [number, number];
 }
 
 export const SEEDED_BUGS = {
@@ -84,9 +86,16 @@ export const SEEDED_BUGS = {
       edits: [{ file: 'open-shard.ts', find: '      fsyncAncestors(dir);\n', replace: '' }],
     },
     {
+      name: 'wal-name-not-synced',
+      what: 'that the folder is synced when a WAL is new is left to SQLite, which goes on when that fails',
+      edits: [{ file: 'store.ts', find: '      fsyncPath(dirname(path));\n', replace: '' }],
+      failingSync: [2, 2],
+    },
+    {
       name: 'trusts-the-wal',
       what: 'after a failed sync the next start goes on behind frames that are in the page cache only',
       edits: [{ file: 'store.ts', find: '      settleWal(db, path);\n', replace: '' }],
+      failingSync: [18, 60],
     },
   ],
   space: [
