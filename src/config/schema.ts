@@ -316,6 +316,121 @@ export const settingsSchema = {
         description: 'Age at which a shard is full; the next one begins with the next entry after it.',
       },
     }),
+    mirror: section('The copy in object storage that nobody can rewrite.', {
+      url: {
+        type: 'string',
+        maxLength: 2048,
+        default: '',
+        description:
+          'Where the ledger is mirrored to: `s3://bucket/prefix`, `file:///folder` or a folder. Empty: no mirror. A folder on the disk of the ledger protects against nothing.',
+        examples: ['s3://audit-example-com/sealgate'],
+      },
+      intervalSeconds: {
+        type: 'integer',
+        minimum: 1,
+        maximum: 3600,
+        default: 10,
+        description: 'Time between pushes while entries arrive. What is lost with a volume is at most what came since.',
+      },
+      parallel: {
+        type: 'integer',
+        minimum: 1,
+        maximum: 64,
+        default: 8,
+        description: 'Most objects that are written at the same time.',
+      },
+      maxLagSeconds: {
+        type: 'integer',
+        minimum: 0,
+        maximum: 31_536_000,
+        default: 0,
+        description:
+          'Entries are refused once the mirror is further behind than this. 0: never, the ledger keeps what the mirror lacks.',
+      },
+      retention: section('How long what was written cannot be deleted (Object Lock).', {
+        mode: {
+          type: 'string',
+          enum: ['compliance', 'governance', 'none'],
+          default: 'compliance',
+          description:
+            'In `compliance` nobody can shorten it, not even the owner of the account; in `governance` those with s3:BypassGovernanceRetention can; `none` locks nothing.',
+        },
+        logDays: {
+          type: 'integer',
+          minimum: 0,
+          maximum: 36_500,
+          default: 400,
+          description: 'Days for leaves, tiles and checkpoints. 0 does not lock them.',
+        },
+        bodiesDays: {
+          type: 'integer',
+          minimum: 0,
+          maximum: 36_500,
+          default: 400,
+          description:
+            'Days for bodies, which hold the personal data: while they are locked, an erasure does not reach the mirror. 0 does not lock them.',
+        },
+        partialDays: {
+          type: 'integer',
+          minimum: 0,
+          maximum: 36_500,
+          default: 7,
+          description:
+            'Days for what a later push replaces: tiles and bundles that are not full yet. 0 does not lock them.',
+        },
+        legalHold: {
+          type: 'boolean',
+          default: false,
+          description: 'Whether leaves, tiles, checkpoints and bodies get a legal hold, too, which has no end.',
+        },
+      }),
+      s3: section('Connection to S3 or a compatible. Credentials come from the default chain of the AWS SDK.', {
+        endpoint: {
+          type: 'string',
+          minLength: 1,
+          maxLength: 2048,
+          pattern: '^https?://[^/?#\\s]+/?$',
+          description: 'Endpoint of an S3-compatible. Default: that of AWS for the region.',
+          examples: ['https://minio.example.com:9000'],
+        },
+        region: {
+          type: 'string',
+          minLength: 1,
+          maxLength: 64,
+          pattern: '^[a-z0-9-]+$',
+          description:
+            'Region of the bucket. Default: AWS_REGION of the environment, or us-east-1 with an endpoint of its own.',
+          examples: ['eu-central-1'],
+        },
+        pathStyle: {
+          type: 'boolean',
+          default: false,
+          description: 'Whether the bucket stands in the path instead of the host name. Most S3-compatibles want that.',
+        },
+        kmsKeyId: {
+          type: 'string',
+          minLength: 1,
+          maxLength: 2048,
+          description: 'Id, ARN or alias of the KMS key for SSE-KMS. Default: as the bucket encrypts by default.',
+        },
+        caFile: {
+          type: 'string',
+          minLength: 1,
+          maxLength: 4096,
+          description: 'CA certificates, PEM, for the endpoint. Default: the public ones.',
+        },
+        proxy: {
+          type: 'string',
+          minLength: 1,
+          maxLength: 2048,
+          pattern: '^https?://[^/?#\\s]+/?$',
+          description:
+            'URL of an HTTP proxy; with a password in it, give it by file or environment. Default: HTTPS_PROXY and NO_PROXY of the environment.',
+          examples: ['http://proxy.example.com:3128'],
+          writeOnly: true,
+        },
+      }),
+    }),
     policy: section('Rego policies.', {
       dir: { ...file, default: 'policies', description: 'Folder with the policies.' },
       opa: {

@@ -37,6 +37,22 @@ export const ERROR_CODES = {
   PROOF_INVALID: 'a proof file is malformed, altered or does not prove its entry',
   PROOF_OTHER_LOG: 'a proof file is of another log than the key',
   EXPORT_FAILED: 'the place for an export or a proof holds something else or cannot be written',
+  MIRROR_URL_INVALID: 'the URL of a mirror, or a setting of its connection, makes no sense',
+  MIRROR_KEY_INVALID: 'the key of a mirrored object has characters that it cannot have',
+  MIRROR_FOLDER: 'the folder of a mirror cannot be read or written',
+  MIRROR_UNAVAILABLE: 'the object storage does not answer, or answers that it failed',
+  MIRROR_THROTTLED: 'the object storage asks for fewer requests',
+  MIRROR_RESPONSE_DAMAGED: 'an answer of the object storage was cut off or altered on the way',
+  MIRROR_BUCKET_MISSING: 'the bucket does not exist',
+  MIRROR_WRONG_REGION: 'the bucket is in another region than the one set',
+  MIRROR_CREDENTIALS: 'the credentials for the object storage are missing, wrong or expired',
+  MIRROR_ACCESS_DENIED: 'the credentials may not do what the mirror needs',
+  MIRROR_NO_OBJECT_LOCK: 'the bucket has no Object Lock',
+  MIRROR_KMS: 'the KMS key cannot be used',
+  MIRROR_CERTIFICATE: 'the certificate of the object storage is not trusted',
+  MIRROR_CLOCK: 'the clock here and that of the object storage are too far apart',
+  MIRROR_OBJECT_TOO_LARGE: 'an object of the mirror is larger than anything that belongs there',
+  MIRROR_REFUSED: 'the object storage refused a request',
 } as const;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

@@ -61,7 +61,7 @@ function row({ name, schema }: Setting): string {
 }
 
 function defaultText({ default: value }: SchemaNode): string {
-  if (value === undefined) return '';
+  if (value === undefined || value === '') return '';
   if (Array.isArray(value)) return value.length === 0 ? 'none' : value.map((item) => `\`${String(item)}\``).join(' ');
   return `\`${String(value)}\``;
 }

@@ -1,0 +1,36 @@
+// What a store is opened with, besides its URL.
+import type { Clock } from '../../lib/clock.ts';
+
+/** How long objects are locked. Days are of 24 hours; 0 locks nothing of that class. */
+export interface RetentionRule {
+  readonly mode: 'compliance' | 'governance' | 'none';
+  readonly logDays: number;
+  readonly bodiesDays: number;
+  readonly partialDays: number;
+  /** Also puts a legal hold on objects of the classes `log` and `bodies`. */
+  readonly legalHold: boolean;
+}
+
+/** Connection to S3. '' is as if it were not given. */
+export interface S3Options {
+  /** For S3-compatibles: `https://host[:port]`. */
+  readonly endpoint?: string;
+  /** Default: AWS_REGION or the shared configuration file of AWS. */
+  readonly region?: string;
+  /** Bucket in the path instead of the host name, as most S3-compatibles want it. */
+  readonly pathStyle?: boolean;
+  /** Encrypts with SSE-KMS under this key (id, ARN or alias). */
+  readonly kmsKeyId?: string;
+  /** CA certificates, PEM, that the endpoint's certificate is checked against, instead of the public ones. */
+  readonly caFile?: string;
+  /** `http://[user:password@]host:port`. Default: HTTPS_PROXY, HTTP_PROXY and NO_PROXY of the environment. */
+  readonly proxy?: string;
+}
+
+export interface StoreOptions {
+  /** Retain-until dates are counted from its time. */
+  readonly clock: Clock;
+  /** Default: nothing is locked. Whoever only reads needs none. */
+  readonly retention?: RetentionRule;
+  readonly s3?: S3Options;
+}
