@@ -67,7 +67,7 @@ cluster: setup tools ## a real etcd and kube-apiserver with Sealgate attached, u
 # --- Tests. REPORTS=folder also writes the results there as JSON ------------------------------------------------------------
 VITEST = node_modules/.bin/vitest run --project $@ $(if $(REPORTS),--reporter=default --reporter=json --outputFile.json='$(REPORTS)/$@.json') $(ARGS)
 
-.PHONY: test unit integration rego-test chaos chaos-quick chaos-tools
+.PHONY: test unit integration rego-test conformance chaos chaos-quick chaos-tools
 test: unit rego-test integration ## all tests
 
 unit: setup ## unit tests (ARGS='path or -t name' narrows them down)
@@ -79,6 +79,10 @@ integration: setup tools ## tests against a real kube-apiserver and etcd
 rego-test: tool-opa ## the Rego tests of policies/
 	@opa=$$($(BUILD_TOOLS) --list opa); \
 	$(if $(REPORTS),mkdir -p '$(REPORTS)' && "$$opa" test --format=json policies > '$(REPORTS)/$@.json' ||) "$$opa" test policies
+
+conformance: setup ## OPA's own conformance cases, through the host that evaluates policies (ARGS='--only PATTERN')
+	@$(BUILD_TOOLS) conformance
+	@$(NODE) --no-warnings test/conformance/main.ts $(if $(REPORTS),--report '$(REPORTS)/$@.json') $(ARGS)
 
 # strace lets chaos see and fail system calls, libfaketime steps its clock. What is missing is installed where there is root and
 # apt-get; otherwise a class says what it skips, or what it does instead.

@@ -1,5 +1,5 @@
 // Adds up what a run of .ci/run found: node tools/tally.ts <folder>. Prints what failed, then `N passed, N failed`; the exit
-// status says whether all passed. The folder holds vitest's and OPA's JSON reports, and `checks`, lines of `ok name` or `failed name`.
+// status says whether all passed. The folder holds vitest's and OPA's JSON reports, the counts of the conformance run, and `checks`, lines of `ok name` or `failed name`.
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -66,6 +66,7 @@ const all = [
   read(dir, 'unit.json', (text) => countVitest(JSON.parse(text) as VitestReport)),
   read(dir, 'integration.json', (text) => countVitest(JSON.parse(text) as VitestReport)),
   read(dir, 'rego-test.json', (text) => countOpa(JSON.parse(text) as OpaReport)),
+  read(dir, 'conformance.json', (text) => JSON.parse(text) as Counts),
   read(dir, 'checks', countChecks),
 ];
 const failures = all.flatMap((counts) => counts.failures);

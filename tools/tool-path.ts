@@ -35,6 +35,7 @@ export const TOOLS = {
     package: 'github.com/transparency-dev/tessera/cmd/fsck',
     versionOf: 'github.com/transparency-dev/tessera',
   },
+  conformance: { module: 'conformance', package: '.' },
   tlogcheck: { module: 'tlogcheck', package: '.' },
 } as const satisfies Record<string, Tool>;
 

@@ -1,5 +1,6 @@
 // Evaluates the rules of one request on a policy instance, each on its own: what one does wrong does not hide the
 // others. Runs inside an evaluator thread; knows nothing of threads.
+import { randomBytes } from 'node:crypto';
 import { messageOf } from '../lib/errors.ts';
 import type { BuiltinContext } from './builtins/types.ts';
 import { InputError, PolicyAbort, PolicyInstance } from './host.ts';
@@ -12,6 +13,7 @@ import {
   STAGE_INPUT,
   type WorkerSetup,
 } from './protocol.ts';
+import type { Value } from './terms.ts';
 import { membersOf, ShapeError } from './verdict.ts';
 
 export const MAX_PRINTS = 100;
@@ -38,7 +40,7 @@ export class Evaluator {
     const outcomes: RuleOutcome[] = [];
     const failures: RuleFailure[] = [];
     const prints: { rule: number; message: string }[] = [];
-    const shared = { now: this.now(), regexes: this.regexes };
+    const shared = { now: this.now(), regexes: this.regexes, fixed: new Map<string, Value>(), random: randomBytes };
     let ready = false;
     for (const rule of job.rules) {
       const { entrypoint, rule: name } = this.rule(rule);

@@ -104,6 +104,7 @@ export class PolicyInstance {
     this.entrypoints = new Map(Object.entries(policy.entrypoints));
     this.dataAddress = policy.dataAddr;
     this.dataTop = policy.dataHeapPtr;
+    this.inputTop = this.dataTop;
   }
 
   /** Bytes that the instance's memory has grown to; Wasm memory never shrinks. */
@@ -122,6 +123,12 @@ export class PolicyInstance {
 
   /** The value of one entrypoint, or undefined. */
   evaluate(entrypoint: string, context: BuiltinContext): Value | undefined {
+    const [first] = this.results(entrypoint, context).members;
+    return first instanceof RegoObject ? first.get('result') : undefined;
+  }
+
+  /** Every result of one entrypoint: objects of the variables that it binds. A rule has one, `result`, or none. */
+  results(entrypoint: string, context: BuiltinContext): RegoSet {
     const id = this.entrypoints.get(entrypoint);
     if (id === undefined) throw new PolicyAbort(`the module has no entrypoint ${entrypoint}`);
     const { exports } = this;
@@ -138,8 +145,7 @@ export class PolicyInstance {
     if (text === EMPTY_SET_RESULT) return EMPTY_SET;
     const results = parseValue(text);
     if (!(results instanceof RegoSet)) throw new PolicyAbort('the module gave no set of results');
-    const [first] = results.members;
-    return first instanceof RegoObject ? first.get('result') : undefined;
+    return results;
   }
 
   private imports(): WebAssembly.ModuleImports {
@@ -214,7 +220,7 @@ const MAX_ARGUMENT_BYTES = 32 * 1024 * 1024;
 
 /** How the module dumps a rule that has no member: by far the most frequent result, so it is not parsed. */
 const EMPTY_SET_RESULT = '{{"result": set()}}';
-const EMPTY_SET = new RegoSet([]);
+const EMPTY_SET = new RegoSet([new RegoObject([['result', new RegoSet([])]])]);
 
 /**
  * The one thing that JSON.parse and OPA accept and the module aborts on is an escaped lone surrogate, as in "\ud800".

@@ -97,7 +97,8 @@ class Reader {
     const whole = match !== null && match[0].length === 40 ? NUMBER.exec(this.text.slice(this.at)) : match;
     if (whole === null) return this.fail();
     this.at += whole[0].length;
-    return numberOf(whole[0]);
+    // A literal such as .5 is dumped as the policy writes it.
+    return numberOf(whole[0].replace(/^(-?)\./, '$10.'));
   }
 
   private literal(word: string): void {
@@ -125,4 +126,4 @@ class Reader {
   }
 }
 
-const NUMBER = /^[-+]?\d[\d.eE+-]*/;
+const NUMBER = /^[-+]?\.?\d[\d.eE+-]*/;

@@ -8,6 +8,10 @@ export interface BuiltinContext {
   readonly now: bigint;
   /** Compiled expressions; outlives the evaluation. */
   readonly regexes: Map<string, RE2JS>;
+  /** What must not change within the evaluation (a random number, a UUID), by the name of the built-in and its arguments. */
+  readonly fixed: Map<string, Value>;
+  /** That many random bytes. */
+  random(count: number): Uint8Array;
   /** Takes one line of a policy's `print`. */
   print(line: string): void;
 }

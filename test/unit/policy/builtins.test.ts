@@ -4,6 +4,7 @@ import { COMPILED_AWAY, NATIVE_BUILTINS } from '../../../src/policy/builtins/nat
 import { HOST_BUILTINS } from '../../../src/policy/builtins/registry.ts';
 import { supportedCapabilities } from '../../../src/policy/capabilities.ts';
 import { toJson, type Value } from '../../../src/policy/terms.ts';
+import { builtinContext } from '../../support/builtin-context.ts';
 import { toolPath } from '../../support/tools.ts';
 import { build, folder, instanceOf, opaEval, removeFolders } from './support.ts';
 
@@ -27,7 +28,7 @@ async function both(rego: string): Promise<{ ours: Record<string, unknown>; thei
   const files = { 'q.rego': rego, 'a.rego': 'package admission.a\n\ndeny contains data.q.r\n' };
   const instance = await instanceOf(await build(files));
   instance.setInput(Buffer.from('{}'));
-  const value = instance.evaluate('admission/a/deny', { now: 0n, regexes: new Map(), print: () => undefined });
+  const value = instance.evaluate('admission/a/deny', builtinContext());
   const [ours] = toJson(value as Value) as [Record<string, unknown>];
   return { ours, theirs: opaEval(folder(files), 'data.q.r') as Record<string, unknown> };
 }

@@ -1,14 +1,14 @@
 import { loadPolicy } from '@open-policy-agent/opa-wasm';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { BuiltinContext } from '../../../src/policy/builtins/types.ts';
 import { InputError, PolicyAbort } from '../../../src/policy/host.ts';
 import { toJson } from '../../../src/policy/terms.ts';
+import { builtinContext } from '../../support/builtin-context.ts';
 import { reviews } from './reviews.ts';
 import { build, instanceOf, removeFolders } from './support.ts';
 
 afterEach(removeFolders);
 
-const CONTEXT: BuiltinContext = { now: 0n, regexes: new Map(), print: () => undefined };
+const CONTEXT = builtinContext();
 
 const POLICY = `package admission.a
 

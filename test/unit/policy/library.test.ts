@@ -7,6 +7,7 @@ import { startBundle } from '../../../src/policy/engine.ts';
 import { matches } from '../../../src/policy/match.ts';
 import { RegoSet, toJson } from '../../../src/policy/terms.ts';
 import type { MatchFacts, PolicyEngine } from '../../../src/policy/types.ts';
+import { builtinContext } from '../../support/builtin-context.ts';
 import { toolPath } from '../../support/tools.ts';
 import { type Review, reviews } from './reviews.ts';
 import { instanceOf, opaEval } from './support.ts';
@@ -63,7 +64,7 @@ describe('the shipped library', () => {
     REVIEWS.forEach((review, i) => {
       instance.setInput(Buffer.from(JSON.stringify(review)));
       for (const { policy, rule, entrypoint } of rulesOf(bundle.info.policies)) {
-        const value = instance.evaluate(entrypoint, { now: 0n, regexes: new Map(), print: () => undefined });
+        const value = instance.evaluate(entrypoint, builtinContext());
         const ours = value === undefined ? undefined : byText((toJson(value) as unknown[]) ?? []);
         const theirs = judged[i]?.[policy.replace('admission.', '')]?.[rule];
         if (value instanceof RegoSet && value.members.length > 0)

@@ -1,0 +1,14 @@
+// What built-ins are given in tests: a time that stands still, random bytes that are always the same, and nowhere to print.
+import type { BuiltinContext } from '../../src/policy/builtins/types.ts';
+
+export function builtinContext(given: Partial<BuiltinContext> = {}): BuiltinContext {
+  let drawn = 0;
+  return {
+    now: 0n,
+    regexes: new Map(),
+    fixed: new Map(),
+    random: (count) => Uint8Array.from({ length: count }, () => (drawn = (drawn * 5 + 3) % 256)),
+    print: () => undefined,
+    ...given,
+  };
+}
