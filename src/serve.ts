@@ -1,5 +1,5 @@
 // The one composition root of the pod: builds every part from the inside out, connects them, and stops them from the outside in.
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { createAdmissionHandler } from './admission/handler.ts';
@@ -11,7 +11,7 @@ import type { LoadedSettings } from './config/loader.ts';
 import type { Settings } from './config/schema.ts';
 import { type IndexView, openView } from './index/view.ts';
 import { openCertificates } from './kube/certificates.ts';
-import { loadOrCreateKey } from './ledger/key.ts';
+import { type LedgerKey, loadKey, loadOrCreateKey, previousFileOf } from './ledger/key.ts';
 import { type Ledger, openLedger } from './ledger/ledger.ts';
 import { LedgerReader } from './ledger/reader.ts';
 import { newestSince } from './ledger/recent.ts';
@@ -88,12 +88,13 @@ async function build(settings: Settings, digest: string, log: Log, started: Star
   started.add('metrics and health', () => health.close());
 
   mkdirSync(settings.dataDir, { recursive: true, mode: 0o700 });
-  const key = loadOrCreateKey(settings.ledger.keyFile ?? inData('keys', 'ledger.key'), logName(settings));
+  const { key, previousKey } = loadKeys(settings, inData('keys', 'ledger.vkey'), log);
   // Set once the index is open: the first commits come before it.
   let view: IndexView | undefined;
   const ledger = await openLedger({
     dir: inData('ledger'),
     key,
+    previousKey,
     version: VERSION,
     settingsDigest: digest,
     checkpointIntervalMs: settings.ledger.checkpointIntervalMs,
@@ -316,6 +317,27 @@ function redeliveryWindow({ settings: { audit }, ledger, log, started }: Listene
     return ended;
   });
   return { window, rebuilt };
+}
+
+/** The ledger's key, and the one before it where its file is still there. The vkey file is in the data folder, wherever the keys are. */
+function loadKeys(
+  settings: Settings,
+  vkeyFile: string,
+  log: Log,
+): { key: LedgerKey; previousKey: LedgerKey | undefined } {
+  const file = settings.ledger.keyFile ?? join(settings.dataDir, 'keys', 'ledger.key');
+  const name = logName(settings);
+  const beside = previousFileOf(file);
+  const previousFile = settings.ledger.previousKeyFile ?? (existsSync(beside) ? beside : undefined);
+  const previousKey = previousFile === undefined ? undefined : loadKey(previousFile, name);
+  const key = loadOrCreateKey(file, name, { vkeyFile, previous: previousKey });
+  if (previousKey !== undefined) {
+    log.warn(
+      { file: previousFile, previous: previousKey.vkey, vkey: key.vkey },
+      'the previous key is read once more, to record its rotation: delete its file when the ledger is open',
+    );
+  }
+  return { key, previousKey };
 }
 
 function logName({ identity }: Settings): string {

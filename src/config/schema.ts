@@ -280,6 +280,11 @@ export const settingsSchema = {
         description:
           'Signing key: Ed25519, PKCS#8 PEM, mode 0600. Made when missing. Default: keys/ledger.key in dataDir.',
       },
+      previousKeyFile: {
+        ...file,
+        description:
+          'The key before it, until its rotation is recorded (docs/keys.md). Default: beside keyFile, ledger.previous.key, where there is one.',
+      },
       checkpointIntervalMs: {
         type: 'integer',
         minimum: 10,

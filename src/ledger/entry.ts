@@ -5,6 +5,7 @@ export const ENTRY_KINDS = [
   'start',
   'link',
   'stop',
+  'key',
   'policy',
   'decision',
   'undelivered',

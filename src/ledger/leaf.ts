@@ -9,6 +9,7 @@ const EXTRA_KEYS: Readonly<Record<EntryKind, readonly (keyof LeafExtra)[]>> = {
   start: [],
   link: [],
   stop: [],
+  key: [],
   policy: ['bundle'],
   decision: ['uid', 'bundle', 'allowed'],
   undelivered: ['uid'],

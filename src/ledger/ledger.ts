@@ -44,6 +44,8 @@ export interface LedgerOptions {
   /** The ledger folder; created when it does not exist. */
   readonly dir: string;
   readonly key: LedgerKey;
+  /** The key before it: where the newest shard is still signed by that one, opening rotates to `key`. */
+  readonly previousKey?: LedgerKey | undefined;
   /** Of Sealgate. */
   readonly version: string;
   readonly settingsDigest: string;
@@ -143,6 +145,7 @@ class LedgerHandle implements Ledger {
       logName: options.key.name,
       vkey: options.key.vkey,
       privateKey: options.key.privateKey,
+      previousKey: options.previousKey,
       version: options.version,
       settingsDigest: options.settingsDigest,
       checkpointIntervalMs: options.checkpointIntervalMs ?? 1000,

@@ -17,9 +17,15 @@ export interface ShardEnd {
   readonly checkpoint: string;
 }
 
-/** Entry 0 of every shard but the first of a log. */
-export function linkEntry(origin: string, vkey: string, version: string, previous: ShardEnd): Staged {
-  const body = { origin, vkey, version, previous };
+/** Entry 0 of every shard but the first of a log. `rotation` is the statement of both keys when the shard begins under a new one. */
+export function linkEntry(
+  origin: string,
+  vkey: string,
+  version: string,
+  previous: ShardEnd,
+  rotation: string | undefined,
+): Staged {
+  const body = { origin, vkey, version, previous, ...(rotation === undefined ? {} : { rotation }) };
   return { kind: 'link', extra: undefined, body: Buffer.from(JSON.stringify(body), 'utf8') };
 }
 

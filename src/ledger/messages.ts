@@ -1,6 +1,7 @@
 // What the main thread, the writer thread and the WAL checkpointer say to one another.
 import type { ErrorCode } from '../lib/errors.ts';
 import type { EntryKind, LeafExtra } from './entry.ts';
+import type { SigningKey } from './key-rotation.ts';
 
 /** `decision` overtakes `audit`: at most one bounded commit is in front of it. */
 export type Lane = 'decision' | 'audit';
@@ -52,6 +53,7 @@ export interface WriterData {
   readonly logName: string;
   readonly vkey: string;
   readonly privateKey: Uint8Array;
+  readonly previousKey: SigningKey | undefined;
   readonly version: string;
   readonly settingsDigest: string;
   readonly checkpointIntervalMs: number;

@@ -28,7 +28,13 @@ export class RotationPostponed extends Error {}
  * before the next shard has its name leaves an ordinary shard that is written on; after that, the old one is never written again.
  * Throws RotationPostponed when the old shard may still be written; any other error means that nothing may be written at all.
  */
-export function nextShard(current: OpenShard, options: OpenShardOptions, clock: Clock): OpenShard {
+export function nextShard(
+  current: OpenShard,
+  options: OpenShardOptions,
+  clock: Clock,
+  /** What both keys signed, when `options` has another key than the shard that ends. */
+  rotation?: string,
+): OpenShard {
   const { store, lock } = current;
   const shard = current.shard + 1;
   const path = join(options.dir, shardFileName(shard));
@@ -49,7 +55,8 @@ export function nextShard(current: OpenShard, options: OpenShardOptions, clock: 
   const next = storeOptions(options, shard, path, lock, clock);
   try {
     removeUnfinished(options.dir);
-    const link = linkEntry(originOf(log, shard), vkey, version, { shard: current.shard, size, last, checkpoint });
+    const end = { shard: current.shard, size, last, checkpoint };
+    const link = linkEntry(originOf(log, shard), vkey, version, end, rotation);
     Store.create(next, { shard, log, version }, link);
   } catch (error) {
     // Under its name it may be durable or not: then only a start can tell which shard is the newest.

@@ -34,6 +34,7 @@ export class CheckpointWalk {
   root: string | undefined;
   origin: string | undefined;
   key: string | undefined;
+  vkey: string | undefined;
   readonly #shard: number;
   readonly #judge: NoteJudge;
   readonly #findings: Findings;
@@ -142,6 +143,12 @@ export class CheckpointWalk {
         : report('checkpoint-other-key', `is signed by another key: ${verdict.message}`);
     }
     if (verdict.kind === 'altered') return report('checkpoint-altered', `was altered: ${verdict.message}`);
+    if (this.vkey !== undefined && verdict.vkey !== this.vkey && verdict.key === this.key) {
+      report(
+        'checkpoint-other-key',
+        `is signed by ${verdict.vkey}, those before it by ${this.vkey}: a shard has one key`,
+      );
+    }
     const expected = `${verdict.key}/${this.#shard}`;
     if (verdict.origin !== expected && !this.#origins.has(verdict.origin)) {
       const sameLog = /^(.*)\/\d+$/.exec(verdict.origin)?.[1] === verdict.key;
@@ -153,6 +160,7 @@ export class CheckpointWalk {
     if (this.#origins.size < MAX_PENDING) this.#origins.add(verdict.origin);
     this.origin ??= verdict.origin;
     this.key ??= verdict.key;
+    this.vkey ??= verdict.vkey;
     if (verdict.size !== row.size) {
       return report('checkpoint-altered', `holds a note about ${verdict.size} entries: its row was changed`);
     }

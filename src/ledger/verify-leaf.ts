@@ -27,6 +27,7 @@ const EXTRAS: Readonly<Record<EntryKind, string>> = {
   start: '---',
   link: '---',
   stop: '---',
+  key: '---',
   policy: '-b-',
   decision: 'uba',
   undelivered: 'u--',

@@ -1,11 +1,16 @@
 // Holds a shard's link, its first entry, against the end of the shard before.
+import { keyLabel } from '../tlog/note.ts';
+import { formatVkey } from '../tlog/vkey.ts';
 import type { NoteJudge } from './verify-note.ts';
 import { entriesText, type Findings, type ShardReport } from './verify-report.ts';
+import { openRotation } from './verify-rotation.ts';
 
 /** Entry 0 of a shard, as far as it could be read: its kind, and its body when it is what the leaf commits to. */
 export interface ShardBegin {
   readonly kind: string | undefined;
   readonly body: Buffer | undefined;
+  /** Kind of the shard's last entry. */
+  readonly lastKind: string | undefined;
 }
 
 /** A shard, verified. `sound` when nothing was found wrong with it. */
@@ -37,6 +42,8 @@ export function verifyLink(
     broken(`does not name shard ${previous}`);
     return;
   }
+  const wrong = wrongRotation(said.rotation, report, before);
+  if (wrong !== undefined) broken(wrong);
   const verdict = judge.judge(said.checkpoint);
   if (verdict.kind !== 'signed') {
     broken(`holds no checkpoint of a given key: ${verdict.message}`);
@@ -75,7 +82,39 @@ export function verifyLink(
   findings.add({ code: 'link-broken', shard: previous, from: 0, to: said.size - 1, checkpoint: said.size, message });
 }
 
-function readLink(body: Buffer): { shard: number; size: number; checkpoint: string } | undefined {
+/** What is wrong with how the log's key was passed on at this shard, or kept. */
+function wrongRotation(
+  statement: unknown,
+  { shard, key, vkey = '' }: ShardReport,
+  before: VerifiedShard | undefined,
+): string | undefined {
+  const previous = before?.report.vkey;
+  if (statement === undefined) {
+    if (previous === undefined || previous === vkey || before?.report.key !== key) return undefined;
+    return `has no rotation statement, though shard ${shard - 1} is signed by another key`;
+  }
+  if (typeof statement !== 'string') return 'holds a key rotation that is not a note';
+  const rotation = openRotation(statement);
+  if (typeof rotation === 'string') return `holds a key rotation that does not count: ${rotation}`;
+  if (rotation.shard !== shard || formatVkey(rotation.next) !== vkey) {
+    return `holds the key rotation of ${rotation.log}/${rotation.shard} to ${keyLabel(rotation.next)}, which does not sign this shard`;
+  }
+  if (previous !== undefined && formatVkey(rotation.previous) !== previous) {
+    return `passes on the key ${keyLabel(rotation.previous)}, which did not sign shard ${shard - 1}`;
+  }
+  const end = before?.begin.lastKind;
+  if (end === undefined || end === 'key') return undefined;
+  return `begins under another key, but the last entry of shard ${shard - 1} is of kind ${end}, not key`;
+}
+
+interface SaidLink {
+  readonly shard: number;
+  readonly size: number;
+  readonly checkpoint: string;
+  readonly rotation: unknown;
+}
+
+function readLink(body: Buffer): SaidLink | undefined {
   let parsed: unknown;
   try {
     parsed = JSON.parse(body.toString());
@@ -87,5 +126,5 @@ function readLink(body: Buffer): { shard: number; size: number; checkpoint: stri
   if (typeof previous !== 'object' || previous === null) return undefined;
   const { shard, size, checkpoint } = previous as Record<string, unknown>;
   if (typeof shard !== 'number' || typeof size !== 'number' || typeof checkpoint !== 'string') return undefined;
-  return { shard, size, checkpoint };
+  return { shard, size, checkpoint, rotation: 'rotation' in parsed ? parsed.rotation : undefined };
 }

@@ -74,8 +74,10 @@ export interface ShardReport {
   readonly unsignedTail: number;
   readonly firstTime?: string;
   readonly lastTime?: string;
-  /** Name of the key that signed, and the vkey it is known by. */
+  /** Name of the key that signed, which is the log's. */
   readonly key?: string;
+  /** The key itself, as a vkey; another than the one given where the log's key was rotated. */
+  readonly vkey?: string;
   /** Root hash over the signed entries, base64. */
   readonly root?: string;
 }

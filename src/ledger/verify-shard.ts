@@ -84,6 +84,7 @@ class ShardWalk {
   readonly #misplaced = new Map<number, string>();
   #signedSeen = 0;
   #firstKind: string | undefined;
+  #lastKind: string | undefined;
   #firstTime: string | undefined;
   #lastTime: string | undefined;
 
@@ -255,6 +256,7 @@ class ShardWalk {
     if (own) {
       this.#firstTime ??= leaf.time;
       this.#lastTime = leaf.time;
+      this.#lastKind = leaf.kind;
       if (seq === 0) this.#firstKind = leaf.kind;
     }
     this.#ring[seq % RING] = hash;
@@ -352,7 +354,7 @@ class ShardWalk {
   }
 
   #summary(): ShardReport {
-    const { origin, key, root, read: checkpoints, matched, signedSize } = this.#checkpoints;
+    const { origin, key, vkey, root, read: checkpoints, matched, signedSize } = this.#checkpoints;
     const shard = this.#shard;
     const findings = this.#findings;
     if (checkpoints === 0) {
@@ -370,7 +372,7 @@ class ShardWalk {
     if (this.#firstKind !== undefined && this.#firstKind !== begin) {
       this.#report('start-mismatch', 0, 0, `entry 0 of shard ${shard} is of kind ${this.#firstKind}, not ${begin}`);
     }
-    this.#onBegin({ kind: this.#firstKind, body: this.#bodies.firstBody });
+    this.#onBegin({ kind: this.#firstKind, body: this.#bodies.firstBody, lastKind: this.#lastKind });
     this.#checkStart(origin);
     this.#checkMeta(origin);
     return {
@@ -385,6 +387,7 @@ class ShardWalk {
       ...(this.#firstTime === undefined ? {} : { firstTime: this.#firstTime }),
       ...(this.#lastTime === undefined ? {} : { lastTime: this.#lastTime }),
       ...(key === undefined ? {} : { key }),
+      ...(vkey === undefined ? {} : { vkey }),
       ...(root === undefined ? {} : { root: Buffer.from(root, 'hex').toString('base64') }),
     };
   }

@@ -3,11 +3,14 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { SealgateError } from '../lib/errors.ts';
+import { keyLabel } from '../tlog/note.ts';
 import type { OutsideCheckpoint } from './verify-checkpoints.ts';
 import { ShardDamage, ShardFile } from './verify-file.ts';
+import { findRotations } from './verify-find-rotations.ts';
 import { type ShardBegin, type VerifiedShard, verifyLink } from './verify-link.ts';
 import { NoteJudge } from './verify-note.ts';
 import { EXIT_CODES, Findings, type ShardReport, type VerifyReport, type VerifyStatus } from './verify-report.ts';
+import { identical } from './verify-rotation.ts';
 import { type ShardOptions, verifyShard } from './verify-shard.ts';
 
 export interface VerifyOptions {
@@ -87,9 +90,11 @@ function shardNumber(name: string): number | undefined {
  *   LEDGER_WRONG_KEY when an outside checkpoint is signed by none of the keys
  */
 export function verifyLedger(given: string, options: VerifyOptions): VerifyReport {
-  const judge = new NoteJudge(options.keys);
-  const outside = readOutside(judge, options.checkpoints ?? []);
+  // Before anything is opened, so that a key that is none is said first.
+  new NoteJudge(options.keys);
   const ledger = findLedger(given);
+  const judge = new NoteJudge(options.keys, findRotations(ledger.shards));
+  const outside = readOutside(judge, options.checkpoints ?? []);
   const findings = new Findings();
   for (const text of options.unchecked ?? []) findings.unchecked(text);
   for (const name of ledger.strays) findings.note(`${name} is not a shard of this format and was left out`);
@@ -117,6 +122,7 @@ export function verifyLedger(given: string, options: VerifyOptions): VerifyRepor
     previous = verified === undefined ? undefined : { ...verified, sound: findings.count === tampered };
     if (findings.countOf('checkpoint-other-key') > before && report?.origin === undefined) otherKey += 1;
   }
+  remarkEras(judge, findings);
   remarkShards(shards, findings);
   remarkLimits(shards, outside, findings, options);
 
@@ -228,7 +234,7 @@ function verifyFile(
       findings.note(`shard ${shard}: the triggers that refuse changes are missing on ${unguarded.join(', ')}`);
     }
     const { onProgress, from = 0, to = Number.MAX_SAFE_INTEGER } = options;
-    let begin: ShardBegin = { kind: undefined, body: undefined };
+    let begin: ShardBegin = { kind: undefined, body: undefined, lastKind: undefined };
     const report = verifyShard(shard, opened, bounds, {
       ...shared,
       onBegin: (found) => {
@@ -249,6 +255,14 @@ function verifyFile(
     return undefined;
   } finally {
     opened?.close();
+  }
+}
+
+function remarkEras({ eras, keys }: NoteJudge, findings: Findings): void {
+  for (const { from, key } of eras) {
+    if (from === 0 || eras.every((era) => era.to !== from)) continue;
+    const given = keys.some((one) => identical(one, key)) ? '' : ', which was not given but signed the rotation';
+    findings.note(`from shard ${from} on the log is signed by ${keyLabel(key)}${given}`);
   }
 }
 

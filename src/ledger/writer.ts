@@ -2,9 +2,10 @@
 import type { Clock } from '../lib/clock.ts';
 import { messageOf, SealgateError } from '../lib/errors.ts';
 import type { FromWriter, Head, ToWriter, WireError, WriterData } from './messages.ts';
-import { type OpenShard, openShard } from './open-shard.ts';
+import type { OpenShard } from './open-shard.ts';
 import { type Slice, WriterQueue } from './queue.ts';
 import { isFull, nextShard, RotationPostponed } from './rotate.ts';
+import { openKeyed } from './rotate-key.ts';
 import { outcomeOf } from './sqlite-errors.ts';
 import type { Committed } from './store.ts';
 import { WalKeeper } from './wal-keeper.ts';
@@ -38,13 +39,13 @@ export class Writer {
   /** The checkpoint that a new shard was created with, until a head tells of it. */
   #created: string | undefined;
 
-  /** Opens the ledger and says `ready`. Throws the errors of openShard. */
+  /** Opens the ledger and says `ready`. Throws the errors of openKeyed. */
   constructor(data: WriterData, clock: Clock, ports: WriterPorts) {
     this.#ports = ports;
     this.#data = data;
     this.#clock = clock;
     this.#checkpointIntervalMs = data.checkpointIntervalMs;
-    this.#opened = openShard(data, clock);
+    this.#opened = openKeyed(data, clock);
     const { store, shard, path, recovery } = this.#opened;
     this.#wal = new WalKeeper(store, path, data.checkpointer, {
       softBytes: data.walSoftBytes,

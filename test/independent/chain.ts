@@ -23,6 +23,8 @@ export class Chain {
   size = 0;
   /** Kind of entry 0. */
   kind: string | undefined;
+  /** Kind of the last entry. */
+  lastKind: string | undefined;
   /** Of the entries that a fitting root settled. */
   #tree = new Tree();
   #lastHash: Buffer = Buffer.alloc(32);
@@ -57,6 +59,7 @@ export class Chain {
   append(bytes: Buffer): Leaf | undefined {
     const leaf = parseLeaf(bytes);
     if (this.size === 0) this.kind = leaf?.kind;
+    this.lastKind = leaf?.kind;
     this.#push({ hash: sha256(Buffer.of(0), bytes), leaf });
     return leaf;
   }

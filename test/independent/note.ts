@@ -7,6 +7,7 @@ export interface Key {
   name: string;
   id: Buffer;
   publicKey: KeyObject;
+  vkey: string;
 }
 export interface Checkpoint {
   origin: string;
@@ -28,11 +29,11 @@ export function parseVkey(text: string): Key {
   const id = sha256(Buffer.from(`${name}\n`), bytes).subarray(0, 4);
   if (id.toString('hex') !== idHex) throw new CannotRun('the vkey is altered: its key ID is of another key');
   const jwk = { kty: 'OKP', crv: 'Ed25519', x: bytes.subarray(1).toString('base64url') };
-  return { name, id, publicKey: createPublicKey({ key: jwk, format: 'jwk' }) };
+  return { name, id, publicKey: createPublicKey({ key: jwk, format: 'jwk' }), vkey: text };
 }
 
-/** A checkpoint that `key` signed; 'stranger' when the note is well-formed and has no signature by it; else what is wrong. */
-export function openCheckpoint(note: Uint8Array, key: Key): Checkpoint | 'stranger' | { wrong: string } {
+/** The text of a note that `key` signed; undefined when the note is well-formed and has no signature by it; else what is wrong. */
+export function openNote(note: Uint8Array, key: Key): string | undefined | { wrong: string } {
   let text: string;
   try {
     text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(note);
@@ -56,7 +57,14 @@ export function openCheckpoint(note: Uint8Array, key: Key): Checkpoint | 'strang
     }
     signed = true;
   }
-  if (!signed) return 'stranger'; // whose text is nobody's word
+  return signed ? body : undefined;
+}
+
+/** A checkpoint that `key` signed; 'stranger' when the note is well-formed and has no signature by it; else what is wrong. */
+export function openCheckpoint(note: Uint8Array, key: Key): Checkpoint | 'stranger' | { wrong: string } {
+  const body = openNote(note, key);
+  if (body === undefined) return 'stranger'; // whose text is nobody's word
+  if (typeof body === 'object') return body;
   const [origin, sizeText, rootText, ...rest] = body.slice(0, -1).split('\n');
   const root = fromBase64(rootText ?? '');
   const size = /^(0|[1-9][0-9]{0,15})$/.test(sizeText ?? '') ? Number(sizeText) : Number.NaN;

@@ -8,6 +8,7 @@ import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Bodies, int } from './bodies.ts';
 import { Chain, type Expected } from './chain.ts';
+import { type Era, erasOf, openRotation, type Rotation, rotationIn, same } from './eras.ts';
 import { type Add, CannotRun, EXIT_CODES, type Finding, GRAVEST, type Report } from './finding.ts';
 import { type Checkpoint, type Key, openCheckpoint, parseVkey } from './note.ts';
 
@@ -37,11 +38,31 @@ interface End {
   last: Checkpoint | undefined;
   sound: boolean;
   link: Buffer | undefined;
+  /** Kind of the last entry. */
+  kind: string | undefined;
+}
+
+/** A checkpoint signed by the key of the shard that it is of. */
+function openSigned(note: Uint8Array, { key, eras }: Run): ReturnType<typeof openCheckpoint> {
+  let verdict: ReturnType<typeof openCheckpoint> = 'stranger';
+  for (const one of eras.length === 0 ? [key] : eras.map((era) => era.key)) {
+    const opened = openCheckpoint(note, one);
+    if (opened === 'stranger') continue;
+    if ('wrong' in opened) verdict = opened;
+    else {
+      const number = shardNumber(opened.origin, one) ?? 0;
+      const era = eras.findLast(({ from }) => from <= number);
+      if (era === undefined || same(era.key, one)) return opened;
+    }
+  }
+  return verdict;
 }
 
 /** What all shards share. */
 interface Run {
+  /** The key that was given. */
   key: Key;
+  eras: Era[];
   outside: Checkpoint[];
   report: Report;
   /** Ends of the shards that were read, by number. */
@@ -92,7 +113,7 @@ function readCheckpoints(db: DatabaseSync, shard: Shard, run: Run, add: Add): Ch
   let others = 0;
   const note = 'CASE WHEN length(note) < 1000000 THEN note END AS note';
   for (const row of { [Symbol.iterator]: () => select(db, `size, ${note}`, 'checkpoint', 'size') }) {
-    const opened = row['note'] instanceof Uint8Array ? openCheckpoint(row['note'], key) : { wrong: 'is not a note' };
+    const opened = row['note'] instanceof Uint8Array ? openSigned(row['note'], run) : { wrong: 'is not a note' };
     const name = `the checkpoint of size ${row['size']}`;
     if (Number.isNaN(int(row['size']))) {
       others++;
@@ -145,7 +166,7 @@ function verifyShard(shard: Shard, run: Run): void {
     const outside = run.outside.filter((checkpoint) => checkpoint.origin === origin);
     const expected = [good, outside].flatMap((list) => list.map((one) => ({ ...one, outside: list === outside })));
     const before = report.findings.length;
-    const { entries, link } = followEntries(
+    const { entries, link, kind } = followEntries(
       db,
       shard.number ?? 0,
       expected,
@@ -155,7 +176,7 @@ function verifyShard(shard: Shard, run: Run): void {
     checkMeta(db, shard.number ?? 0, good.length === 0 ? undefined : origin, add);
     const last = good.toSorted((a, b) => a.size - b.size).at(-1);
     const sound = report.findings.length === before;
-    if (good.length > 0) run.ends.set(shard.number ?? 0, { entries, last, sound, link });
+    if (good.length > 0) run.ends.set(shard.number ?? 0, { entries, last, sound, link, kind });
     const signed = good.reduce((most, checkpoint) => Math.max(most, checkpoint.size), 0);
     report.shards.push({ shard: shard.number ?? 0, origin, entries, signed });
   } catch (error) {
@@ -175,7 +196,7 @@ function followEntries(
   expected: readonly Expected[],
   origin: string | undefined,
   add: Add,
-): { entries: number; link: Buffer | undefined } {
+): { entries: number; link: Buffer | undefined; kind: string | undefined } {
   const chain = new Chain(expected, add);
   const bodies = new Bodies(select(db, 'first, count, codec, data', 'pack', 'first'), add);
   const leaf = 'CASE WHEN length(leaf) < 65536 THEN leaf END AS leaf';
@@ -201,7 +222,7 @@ function followEntries(
   ) {
     add('tampered', 'it is of another origin than the checkpoints', 0, 0);
   }
-  return { entries: chain.size, link: chain.kind === 'link' ? bodies.first : undefined };
+  return { entries: chain.size, link: chain.kind === 'link' ? bodies.first : undefined, kind: chain.lastKind };
 }
 
 function originIn(body: Buffer): unknown {
@@ -244,8 +265,17 @@ function findShards(path: string): Shard[] {
 export function verify(path: string, vkey: string, notes: readonly (string | Uint8Array)[] = []): Report {
   const key = parseVkey(vkey.trim());
   const report: Report = { status: 'whole', exitCode: 0, findings: [], shards: [] };
-  const outside = notes.flatMap((note) => {
-    const opened = openCheckpoint(Buffer.from(note), key);
+  const shards = findShards(path);
+  const run: Run = {
+    key,
+    eras: erasOf(shards.flatMap(findRotation), key),
+    outside: [],
+    report,
+    ends: new Map(),
+    known: false,
+  };
+  run.outside = notes.flatMap((note) => {
+    const opened = openSigned(Buffer.from(note), run);
     if (opened === 'stranger') {
       report.findings.push({ status: 'wrong-key', shard: 0, message: 'the checkpoint from outside is of another key' });
       return [];
@@ -254,8 +284,6 @@ export function verify(path: string, vkey: string, notes: readonly (string | Uin
     if (shardNumber(opened.origin, key) === undefined) throw new CannotRun(`${opened.origin} is no shard's origin`);
     return [opened];
   });
-  const run: Run = { key, outside, report, ends: new Map(), known: false };
-  const shards = findShards(path);
   if (report.findings.length === 0) {
     for (const shard of shards) verifyShard(shard, run);
     if (statSync(path).isDirectory()) {
@@ -272,6 +300,20 @@ export function verify(path: string, vkey: string, notes: readonly (string | Uin
   return report;
 }
 
+function findRotation({ file, number }: Shard): Rotation[] {
+  if (number === 0) return [];
+  let db: DatabaseSync | undefined;
+  try {
+    db = open(file);
+    const rotation = rotationIn(db, number);
+    return rotation === undefined ? [] : [rotation];
+  } catch {
+    return []; // said when the shard is verified
+  } finally {
+    db?.close();
+  }
+}
+
 function reportMissingShards(shards: readonly Shard[], { key, outside, report }: Run): void {
   const there = new Set(shards.map((shard) => shard.number));
   const wanted = outside.map((checkpoint) => shardNumber(checkpoint.origin, key) ?? 0);
@@ -286,18 +328,29 @@ function reportMissingShards(shards: readonly Shard[], { key, outside, report }:
 }
 
 /** The link of a shard is to the one before, which ends as it says. */
-function checkLink(number: number, { key, ends, report }: Run): void {
+function checkLink(number: number, run: Run): void {
+  const { eras, ends, report } = run;
   const link = ends.get(number)?.link;
   if (link === undefined) return;
   const add = (status: Finding['status'], shard: number, message: string): void => {
     report.findings.push({ status, shard, message });
   };
-  const said = readLink(link, number - 1, key);
+  const said = readLink(link, number - 1, run);
   if (said === undefined) {
     add('tampered', number, 'the link is not one to the shard before');
     return;
   }
   const end = ends.get(number - 1);
+  const passedOn = said.statement === undefined ? undefined : openRotation(said.statement, number);
+  if (said.statement !== undefined && (passedOn === undefined || !eras.some(({ from }) => from === number))) {
+    add('tampered', number, 'the link holds a rotation statement that does not count');
+  } else if (passedOn !== undefined && end !== undefined && end.kind !== 'key') {
+    add(
+      'tampered',
+      number,
+      'it begins under another key, but the shard before does not end with the entry that says so',
+    );
+  }
   if (end === undefined) return;
   const { entries, last, sound } = end;
   const fits = last?.size === said.size && Buffer.from(last.root).equals(Buffer.from(said.root));
@@ -306,14 +359,19 @@ function checkLink(number: number, { key, ends, report }: Run): void {
   else if (sound && !fits) add('tampered', number - 1, 'it is not the shard that the next one links to');
 }
 
-/** The checkpoint of shard `before` that a link carries. */
-function readLink(body: Buffer, before: number, key: Key): Checkpoint | undefined {
+/** The checkpoint of shard `before` that a link carries, and its rotation statement. */
+function readLink(
+  body: Buffer,
+  before: number,
+  run: Run,
+): (Checkpoint & { statement: string | undefined }) | undefined {
   try {
-    const { shard, size, checkpoint } = JSON.parse(body.toString()).previous;
-    const opened = openCheckpoint(Buffer.from(String(checkpoint)), key);
+    const { previous, rotation } = JSON.parse(body.toString());
+    const { shard, size, checkpoint } = previous;
+    const opened = openSigned(Buffer.from(String(checkpoint)), run);
     if (opened === 'stranger' || 'wrong' in opened) return undefined;
-    const good = opened.origin === `${key.name}/${before}` && shard === before && size === opened.size;
-    return good ? opened : undefined;
+    const good = opened.origin === `${run.key.name}/${before}` && shard === before && size === opened.size;
+    return good ? { ...opened, statement: rotation === undefined ? undefined : String(rotation) } : undefined;
   } catch {
     return undefined;
   }

@@ -1,4 +1,5 @@
 // Everything that must keep Sealgate from starting says what, where and what to do, and changes nothing.
+import { spawnSync } from 'node:child_process';
 import {
   copyFileSync,
   mkdirSync,
@@ -13,7 +14,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type Sealgate, somePorts, startSealgate } from '../support/sealgate.ts';
+import { MAIN, type Sealgate, somePorts, startSealgate } from '../support/sealgate.ts';
 
 const SHARD = 'shard-000000.sqlite';
 
@@ -96,6 +97,23 @@ describe('starting', () => {
     for (const name of readdirSync(join(dataDir, 'keys'))) rmSync(join(dataDir, 'keys', name));
     const output = await refused({ code: 'LEDGER_WRONG_KEY' });
     expect(output).toMatch(/key/);
+  });
+
+  it('goes on under a new key after sealgate key rotate, and either key verifies all of it', async () => {
+    const { vkey: before } = await once();
+    const file = join(dataDir, 'keys', 'ledger.key');
+    const run = (...args: string[]) => spawnSync(process.execPath, [MAIN, ...args], { encoding: 'utf8' });
+    const rotated = run('key', 'rotate', file);
+    expect(rotated.status, rotated.stderr).toBe(0);
+    const after = await once();
+    expect(after.output()).toContain('to record its rotation');
+    expect(after.vkey).not.toBe(before);
+    for (const vkey of [before, after.vkey]) {
+      const verified = run('verify', dataDir, '--key', vkey);
+      expect(verified.status, verified.stdout).toBe(0);
+    }
+    rmSync(join(dataDir, 'keys', 'ledger.previous.key'));
+    await once();
   });
 
   it('refuses a file that is no ledger', async () => {

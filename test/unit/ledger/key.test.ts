@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { chmodSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { loadOrCreateKey, vkeyFileOf } from '../../../src/ledger/key.ts';
@@ -38,6 +38,18 @@ describe('ledger key', () => {
     loadOrCreateKey(file, 'example.com/c/0');
     chmodSync(file, mode);
     expect(() => loadOrCreateKey(file, 'example.com/c/0')).toThrow(invalid('chmod 600'));
+  });
+
+  it.skipIf(process.getuid?.() !== 0)('reads the key of another user through the group, as a Secret is mounted', () => {
+    const file = join(tempDir(), 'ledger.key');
+    const key = loadOrCreateKey(file, 'example.com/c/0');
+    chownSync(file, 65_532, 65_532);
+    chmodSync(file, 0o440);
+    expect(loadOrCreateKey(file, 'example.com/c/0')).toEqual(key);
+    for (const mode of [0o444, 0o460, 0o441]) {
+      chmodSync(file, mode);
+      expect(() => loadOrCreateKey(file, 'example.com/c/0')).toThrow(invalid('chmod 600'));
+    }
   });
 
   it('refuses a public key, a key of another kind, a locked one, and what is no key, without quoting it', () => {
