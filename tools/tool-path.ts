@@ -37,6 +37,11 @@ export const TOOLS = {
   },
   conformance: { module: 'conformance', package: '.' },
   tlogcheck: { module: 'tlogcheck', package: '.' },
+  versitygw: {
+    module: 'versitygw',
+    package: 'github.com/versity/versitygw/cmd/versitygw',
+    versionOf: 'github.com/versity/versitygw',
+  },
 } as const satisfies Record<string, Tool>;
 
 export type ToolName = keyof typeof TOOLS;

@@ -412,6 +412,12 @@ export const settingsSchema = {
           default: false,
           description: 'Whether the bucket stands in the path instead of the host name. Most S3-compatibles want that.',
         },
+        tagPartials: {
+          type: 'boolean',
+          default: true,
+          description:
+            'Whether what a later push replaces is tagged `sealgate-class=partial`, for a lifecycle rule to expire. Off for S3-compatibles without tags.',
+        },
         kmsKeyId: {
           type: 'string',
           minLength: 1,
@@ -422,7 +428,8 @@ export const settingsSchema = {
           type: 'string',
           minLength: 1,
           maxLength: 4096,
-          description: 'CA certificates, PEM, for the endpoint. Default: the public ones.',
+          description:
+            'CA certificates, PEM, that the endpoint may have its certificate from, besides the public ones.',
         },
         proxy: {
           type: 'string',

@@ -42,7 +42,7 @@ export const ERROR_CODES = {
   MIRROR_FOLDER: 'the folder of a mirror cannot be read or written',
   MIRROR_UNAVAILABLE: 'the object storage does not answer, or answers that it failed',
   MIRROR_THROTTLED: 'the object storage asks for fewer requests',
-  MIRROR_RESPONSE_DAMAGED: 'an answer of the object storage was cut off or altered on the way',
+  MIRROR_TRANSFER_DAMAGED: 'what was sent to the object storage or came from it was cut off or altered on the way',
   MIRROR_BUCKET_MISSING: 'the bucket does not exist',
   MIRROR_WRONG_REGION: 'the bucket is in another region than the one set',
   MIRROR_CREDENTIALS: 'the credentials for the object storage are missing, wrong or expired',

@@ -209,7 +209,7 @@ async function readAll(file: FileHandle, path: string, size: number): Promise<Bu
   for (let at = 0; at < size; ) {
     const { bytesRead } = await file.read(bytes, at, size - at, at);
     if (bytesRead === 0) {
-      throw new SealgateError('MIRROR_RESPONSE_DAMAGED', `${path} became shorter while it was read: try again`);
+      throw new SealgateError('MIRROR_TRANSFER_DAMAGED', `${path} became shorter while it was read: try again`);
     }
     at += bytesRead;
   }

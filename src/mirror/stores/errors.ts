@@ -5,7 +5,7 @@ import { type ErrorCode, messageOf, SealgateError } from '../../lib/errors.ts';
 const RETRYABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'MIRROR_UNAVAILABLE',
   'MIRROR_THROTTLED',
-  'MIRROR_RESPONSE_DAMAGED',
+  'MIRROR_TRANSFER_DAMAGED',
 ]);
 
 /** False: somebody has to act first. A mirror keeps trying in either case, and says what it waits for. */

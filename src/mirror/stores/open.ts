@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { SealgateError } from '../../lib/errors.ts';
 import { DirectoryStore } from './directory.ts';
 import type { StoreOptions } from './options.ts';
+import { S3Store } from './s3.ts';
 import type { ObjectStore } from './store.ts';
 
 /**
@@ -13,6 +14,7 @@ export function openStore(url: string, options: StoreOptions): ObjectStore {
   if (url === '') throw new SealgateError('MIRROR_URL_INVALID', 'the URL of the mirror is empty');
   if (scheme === undefined) return new DirectoryStore(url, options.clock);
   if (scheme === 'file') return new DirectoryStore(folderOf(url), options.clock);
+  if (scheme === 's3') return new S3Store(url, options);
   throw new SealgateError(
     'MIRROR_URL_INVALID',
     `a mirror cannot be on ${scheme}://: give s3://bucket/prefix, file:///folder or a folder`,

@@ -21,10 +21,12 @@ export interface S3Options {
   readonly pathStyle?: boolean;
   /** Encrypts with SSE-KMS under this key (id, ARN or alias). */
   readonly kmsKeyId?: string;
-  /** CA certificates, PEM, that the endpoint's certificate is checked against, instead of the public ones. */
+  /** CA certificates, PEM, that the endpoint may have its certificate from, besides the public ones. */
   readonly caFile?: string;
   /** `http://[user:password@]host:port`. Default: HTTPS_PROXY, HTTP_PROXY and NO_PROXY of the environment. */
   readonly proxy?: string;
+  /** Tags objects of the class `partial` with `sealgate-class=partial`, by which a lifecycle rule can expire them. */
+  readonly tagPartials?: boolean;
 }
 
 export interface StoreOptions {

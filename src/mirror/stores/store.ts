@@ -62,7 +62,7 @@ export interface ObjectStore {
 
   /**
    * The whole object, or undefined when there is none or a delete marker hides it. A body that was cut off or altered on the
-   * way is MIRROR_RESPONSE_DAMAGED, one above `maxBytes` MIRROR_OBJECT_TOO_LARGE; nothing is said of its truth otherwise.
+   * way is MIRROR_TRANSFER_DAMAGED, one above `maxBytes` MIRROR_OBJECT_TOO_LARGE; nothing is said of its truth otherwise.
    */
   get(key: string, options?: GetOptions): Promise<Buffer | undefined>;
 
