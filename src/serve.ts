@@ -15,6 +15,7 @@ import { type LedgerKey, loadKey, loadOrCreateKey, previousFileOf } from './ledg
 import { type Ledger, openLedger } from './ledger/ledger.ts';
 import { LedgerReader } from './ledger/reader.ts';
 import { newestSince } from './ledger/recent.ts';
+import type { SpaceLevel, SpaceState } from './ledger/space.ts';
 import { systemClock } from './lib/clock.ts';
 import type { SealgateError } from './lib/errors.ts';
 import { createLog, type Log } from './lib/log.ts';
@@ -99,6 +100,8 @@ async function build(settings: Settings, digest: string, log: Log, started: Star
     settingsDigest: digest,
     checkpointIntervalMs: settings.ledger.checkpointIntervalMs,
     limits: { bytes: settings.ledger.maxQueuedBytes },
+    space: { lowBytes: settings.ledger.lowSpaceBytes, reserveBytes: settings.ledger.reserveBytes },
+    onSpace: (state, before) => logSpace(log, state, before),
     shardLimits: {
       entries: settings.ledger.maxShardEntries,
       bytes: settings.ledger.maxShardBytes,
@@ -117,9 +120,14 @@ async function build(settings: Settings, digest: string, log: Log, started: Star
   const { origin, recovery, vkey } = ledger;
   log[recovery.clean ? 'info' : 'warn']({ origin, vkey, ...recovery }, 'the ledger is open');
   checks.push({ name: 'ledger', check: () => ledgerCheck(ledger) });
+  checks.push({ name: 'space', check: () => spaceCheck(ledger.space()) });
   await ledger.append('decision', [policyEntry(engine.bundle)]);
 
-  view = openView({ ledgerDir: ledger.dir, file: inData('index', 'index.sqlite'), log: log.child({ part: 'index' }) });
+  view = openView({
+    ...{ ledgerDir: ledger.dir, file: inData('index', 'index.sqlite') },
+    keepFreeBytes: settings.ledger.reserveBytes,
+    log: log.child({ part: 'index' }),
+  });
   const index = view;
   started.add('index', () => index.close());
   index.notify(ledger.head());
@@ -145,6 +153,7 @@ async function build(settings: Settings, digest: string, log: Log, started: Star
     head: () => ledger.head(),
     queued: () => ledger.stats().queued,
     walBytes: () => ledger.stats().walBytes,
+    space: () => ledger.space(),
     indexed: () => index.position()?.size ?? 0,
     policies: () => engine.stats(),
   });
@@ -170,6 +179,26 @@ async function build(settings: Settings, digest: string, log: Log, started: Star
 function ledgerCheck(ledger: Ledger): { ok: boolean; detail: string } {
   const { shard, size, signedSize } = ledger.head();
   return { ok: true, detail: `shard ${shard}, ${size} entries, ${signedSize} signed` };
+}
+
+/** Ready as long as decisions can be recorded; well before that it warns. */
+function spaceCheck({ level, freeBytes, problem }: SpaceState): ReturnType<Check['check']> {
+  const measured = problem === undefined ? '' : ` (not measured since: ${problem})`;
+  const detail = `${SPACE_TEXT[level]}, ${Math.floor(freeBytes / MIB)} MiB free${measured}`;
+  return { ok: level !== 'full', detail, warning: level !== 'plenty' || problem !== undefined };
+}
+
+const SPACE_TEXT: Readonly<Record<SpaceLevel, string>> = {
+  plenty: 'plenty',
+  low: 'low, below ledger.lowSpaceBytes',
+  reserve: 'only decisions are recorded, audit batches are refused: below ledger.reserveBytes',
+  full: 'no decision can be recorded',
+};
+
+function logSpace(log: Log, { level, freeBytes, problem }: SpaceState, before: SpaceLevel): void {
+  const write = level === 'plenty' ? 'info' : level === 'low' ? 'warn' : 'error';
+  const text = problem === undefined ? SPACE_TEXT[level] : 'it cannot be measured';
+  log[write]({ level, before, freeBytes, error: problem }, `space on the ledger's volume: ${text}`);
 }
 
 function startPolicies({ policy }: Settings, metrics: Metrics, log: Log): Promise<PolicyEngine> {

@@ -9,7 +9,7 @@ import { answerRefusal, codedError, type Refusal, refusalOf, refusePost } from '
 import type { Evaluation } from '../policy/types.ts';
 import { deadlineOf } from './deadline.ts';
 import { decisionEntry, undeliveredEntry } from './record.ts';
-import { annotationOf, responseBody } from './response.ts';
+import { annotationOf, responseBody, unrecordedBody } from './response.ts';
 import { type Review, readReview } from './review.ts';
 import type { AdmissionParts } from './types.ts';
 import { failedVerdict, isFailure, recordable, type Verdict } from './verdict.ts';
@@ -113,10 +113,11 @@ function recordUndelivered(parts: AdmissionParts, review: Review, decision: Appe
 
 /** docs/decisions/0004-unrecordable.md says why. */
 function unrecorded(parts: AdmissionParts, review: Review, verdict: Verdict, error: SealgateError): HttpAnswer {
-  parts.metrics.unrecorded(error.code);
   const { uid, facts } = review;
   const fields = { uid, operation: facts.operation, resource: facts.resource, code: error.code, error: error.message };
-  if (parts.settings.onUnrecordable === 'deny') {
+  const { onUnrecordable } = parts.settings;
+  if (onUnrecordable === 'error') {
+    parts.metrics.unrecorded(error.code, 'error');
     parts.log.error(fields, 'a decision could not be recorded: no verdict was given');
     return refuse(parts, {
       status: 503,
@@ -124,16 +125,17 @@ function unrecorded(parts: AdmissionParts, review: Review, verdict: Verdict, err
       message: `the decision could not be recorded: ${error.message}`,
     });
   }
-  parts.log.error(
-    { ...fields, allowed: verdict.allowed },
-    'a decision could not be recorded: the verdict was given all the same',
-  );
+  const headers = { 'content-type': 'application/json' };
+  if (onUnrecordable === 'deny') {
+    parts.metrics.unrecorded(error.code, 'denied');
+    parts.log.error(fields, 'a decision could not be recorded: the request was denied');
+    return { status: 200, headers, body: unrecordedBody(uid, error.code) };
+  }
+  parts.metrics.unrecorded(error.code, verdict.allowed ? 'allowed' : 'denied');
+  const text = 'a decision could not be recorded: the verdict was given all the same';
+  parts.log.error({ ...fields, allowed: verdict.allowed }, text);
   const warning = `Sealgate could not record its decision about this request (${error.code})`;
-  return {
-    status: 200,
-    headers: { 'content-type': 'application/json' },
-    body: responseBody(uid, verdict, undefined, [warning]),
-  };
+  return { status: 200, headers, body: responseBody(uid, verdict, undefined, [warning]) };
 }
 
 function coded(parts: AdmissionParts, thrown: unknown): SealgateError {

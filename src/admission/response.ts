@@ -1,5 +1,6 @@
 // The AdmissionReview that answers, from the recorded verdict.
 import type { Appended } from '../ledger/entry.ts';
+import type { ErrorCode } from '../lib/errors.ts';
 import { ENGINE, isFailure, type Verdict } from './verdict.ts';
 
 /** A denial's message travels in a Status and is printed by kubectl on one line. */
@@ -37,6 +38,20 @@ export function responseBody(
       ...(warnings.length === 0 ? {} : { warnings }),
       ...(annotation === undefined ? {} : { auditAnnotations: { [`d.${uid}`]: annotation } }),
     },
+  });
+}
+
+/**
+ * The denial of a request whose decision has no record. A Status with 503 and a time after which to come again: client-go and
+ * kubectl then do so by themselves.
+ */
+export function unrecordedBody(uid: string, code: ErrorCode): string {
+  const message = `Sealgate could not record its decision about this request (${code}), and denies what it cannot record: try again, and tell the administrators of the cluster if it lasts`;
+  const status: Status = { code: 503, reason: 'ServiceUnavailable', message, details: { retryAfterSeconds: 1 } };
+  return JSON.stringify({
+    apiVersion: 'admission.k8s.io/v1',
+    kind: 'AdmissionReview',
+    response: { uid, allowed: false, status },
   });
 }
 

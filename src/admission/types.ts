@@ -10,7 +10,7 @@ export interface AdmissionSettings extends DeadlineSettings {
   /** Deepest nesting of the object in a review. */
   readonly maxDepth: number;
   /** What a decision that cannot be recorded is answered with; docs/decisions/0004-unrecordable.md. */
-  readonly onUnrecordable: 'deny' | 'allow';
+  readonly onUnrecordable: 'deny' | 'allow' | 'error';
 }
 
 /** How a review ended, for metrics: a closed set. */
@@ -21,8 +21,8 @@ export interface AdmissionMetrics {
   decided(outcome: Outcome, seconds: number): void;
   /** A request got an HTTP error instead of a verdict. */
   refused(code: ErrorCode): void;
-  /** A decision could not be recorded. */
-  unrecorded(code: ErrorCode): void;
+  /** A decision could not be recorded, and what was answered instead; `error` is an HTTP error without a verdict. */
+  unrecorded(code: ErrorCode, answer: 'denied' | 'allowed' | 'error'): void;
   /** The client was gone before it had the answer. */
   undelivered(): void;
   /** Something was removed from a review before it was recorded. */

@@ -23,7 +23,8 @@ export function createAuditHandler(parts: AuditParts): HttpHandler {
       return { status: 200 };
     } catch (thrown) {
       const error = codedError(thrown, (stack) => parts.log.error({ stack }, 'an audit batch could not be handled'));
-      if (error.code.startsWith('LEDGER_')) {
+      // That space is low is logged when it begins and when it ends, not for each batch.
+      if (error.code.startsWith('LEDGER_') && error.code !== 'LEDGER_SPACE_LOW') {
         parts.log.error({ code: error.code, error: error.message }, 'an audit batch could not be recorded');
       }
       return refuse(parts, refusalOf(error));

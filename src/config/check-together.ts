@@ -35,11 +35,16 @@ function samePort(settings: Settings, locate: (path: readonly string[]) => strin
 
 function tooSmall(settings: Settings, locate: (path: readonly string[]) => string): string[] {
   const problems: string[] = [];
-  const { admission, audit, server } = settings;
+  const { admission, audit, ledger, server } = settings;
   const largest = Math.max(admission.bodyLimitBytes, audit.bodyLimitBytes);
   if (server.maxInFlightBytes < largest) {
     problems.push(
       `${locate(['server', 'maxInFlightBytes'])}: must be at least ${largest}, the largest body that is taken`,
+    );
+  }
+  if (ledger.lowSpaceBytes < ledger.reserveBytes) {
+    problems.push(
+      `${locate(['ledger', 'lowSpaceBytes'])}: must be at least ledger.reserveBytes (${ledger.reserveBytes}), so that it warns before anything is refused`,
     );
   }
   if (admission.deadlineMarginMs >= admission.maxDeadlineMs) {

@@ -108,10 +108,10 @@ export const settingsSchema = {
       },
       onUnrecordable: {
         type: 'string',
-        enum: ['deny', 'allow'],
+        enum: ['deny', 'allow', 'error'],
         default: 'deny',
         description:
-          'The answer when a decision cannot be recorded. `allow` breaks the promise that every verdict has a record.',
+          'The answer when a decision cannot be recorded. `deny` denies the request; `allow` gives the verdict of the policies with a warning, and so breaks the promise that every permission has a record; `error` gives no verdict, so that `failurePolicy` of the webhook decides.',
       },
       tls: section('TLS of the webhook.', {
         ...certificateFiles,
@@ -298,6 +298,21 @@ export const settingsSchema = {
         maximum: 16_384 * MIB,
         default: 256 * MIB,
         description: 'Bytes of entries that wait to be written; beyond it requests get 503.',
+      },
+      reserveBytes: {
+        type: 'integer',
+        minimum: 0,
+        maximum: 1_048_576 * MIB,
+        default: 256 * MIB,
+        description:
+          "Free space on the ledger's volume that is kept for decisions: with less, audit batches get 503 until there is room again. 0 keeps nothing.",
+      },
+      lowSpaceBytes: {
+        type: 'integer',
+        minimum: 0,
+        maximum: 1_048_576 * MIB,
+        default: 1024 * MIB,
+        description: 'Free space on that volume below which the log and `/readyz` warn. At least reserveBytes.',
       },
       maxShardEntries: {
         type: 'integer',

@@ -4,6 +4,8 @@ import type { IndexPosition } from './writer.ts';
 export interface IndexerData {
   readonly ledgerDir: string;
   readonly file: string;
+  /** With less free space on the index's volume it adds nothing: records come before their view. */
+  readonly keepFreeBytes: number;
 }
 
 export type ToIndexer =

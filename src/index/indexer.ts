@@ -1,5 +1,7 @@
 // The index thread: adds what is new in the ledger when it is told that something is.
+import { statfsSync } from 'node:fs';
 import { constants, setPriority } from 'node:os';
+import { dirname } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import { LedgerReader } from '../ledger/reader.ts';
 import { messageOf } from '../lib/errors.ts';
@@ -18,7 +20,7 @@ const RETRY_MS = 5000;
 
 if (parentPort === null) throw new Error('runs as a worker thread');
 const port = parentPort;
-const { ledgerDir, file } = workerData as IndexerData;
+const { ledgerDir, file, keepFreeBytes } = workerData as IndexerData;
 
 function send(message: FromIndexer): void {
   port.postMessage(message);
@@ -58,6 +60,12 @@ function pause(ms: number): Promise<void> {
   });
 }
 
+/** The space that is kept for records is not the index's to take. */
+function leavesSpace(): boolean {
+  const { bavail, bsize } = statfsSync(dirname(file));
+  return bavail * bsize >= keepFreeBytes;
+}
+
 let failed = false;
 while (!closing) {
   if (!wanted) {
@@ -69,6 +77,7 @@ while (!closing) {
   wanted = false;
   let more = false;
   try {
+    if (!leavesSpace()) throw new Error(`less than ${keepFreeBytes} bytes are free, which are kept for the ledger`);
     more = tail.step(STEP_ENTRIES) === STEP_ENTRIES;
     failed = false;
   } catch (error) {

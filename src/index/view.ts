@@ -10,6 +10,8 @@ export interface ViewOptions {
   readonly ledgerDir: string;
   /** `<dataDir>/index/index.sqlite`; its folder is created. */
   readonly file: string;
+  /** With less free space on its volume the index waits. Default 0. */
+  readonly keepFreeBytes?: number;
   readonly log: IndexLog;
 }
 
@@ -116,7 +118,8 @@ class View implements IndexView {
   }
 
   #start(): void {
-    const workerData: IndexerData = { ledgerDir: this.#options.ledgerDir, file: this.file };
+    const { ledgerDir, keepFreeBytes = 0 } = this.#options;
+    const workerData: IndexerData = { ledgerDir, file: this.file, keepFreeBytes };
     const worker = new Worker(new URL('./indexer.ts', import.meta.url), { workerData, name: 'index' });
     this.#worker = worker;
     this.#busy = true;

@@ -17,6 +17,7 @@ import type {
   WriterData,
 } from './messages.ts';
 import { originOf } from './open-shard.ts';
+import { freeBytesOn, type SpaceLevel, type SpaceLimits, type SpaceState, SpaceWatch } from './space.ts';
 
 export interface LedgerLimits {
   /** Entries accepted and not yet answered, in each lane. */
@@ -56,6 +57,10 @@ export interface LedgerOptions {
   readonly shardLimits?: Partial<ShardLimits>;
   /** Size of the WAL from which the checkpointer works (default 4 MiB) and from which the writer does (default 64 MiB). */
   readonly wal?: { readonly softBytes?: number; readonly hardBytes?: number };
+  /** From when on space is low, and from when on only decisions are taken. Without it, only a full disk refuses anything. */
+  readonly space?: SpaceLimits & { readonly freeBytes?: () => number };
+  /** Called when the level of space changes, or free space cannot be measured any more, or can again. */
+  onSpace?(state: SpaceState, before: SpaceLevel): void;
   /** Called once, when nothing can be acknowledged any more: the process should end and start again. */
   onFatal(error: SealgateError): void;
   /** Called after each commit. */
@@ -81,12 +86,14 @@ export interface Ledger {
   readonly recovery: Recovery;
   /**
    * Resolves when all entries are on disk, with where they landed. They keep their order, and are consecutive only if they
-   * fit one commit. Rejects with LEDGER_OVERLOADED (try later), LEDGER_CLOSED, or LEDGER_WRITE_FAILED; then some of them may
-   * be recorded, but none is acknowledged. The bodies are copied before it returns.
+   * fit one commit. Rejects with LEDGER_OVERLOADED or LEDGER_SPACE_LOW (try later), LEDGER_CLOSED, LEDGER_FULL, or
+   * LEDGER_WRITE_FAILED; then some of them may be recorded, but none is acknowledged. The bodies are copied before it returns.
    */
   append(lane: Lane, entries: readonly Append[]): Promise<Appended[]>;
   head(): Head;
   stats(): LedgerStats;
+  /** As of a measurement that is at most a second old. */
+  space(): SpaceState;
   /** Commits what was accepted, then `stop` and a last checkpoint; releases the lock. */
   close(reason: string): Promise<void>;
 }
@@ -107,6 +114,10 @@ interface Pending {
   readonly reject: (error: SealgateError) => void;
 }
 
+/** How old a measurement of free space may be when an audit batch arrives, and how often it is measured without one. */
+const SPACE_AGE_MS = 100;
+const SPACE_INTERVAL_MS = 1000;
+
 /** Bytes of a leaf hash in hex. */
 const HASH_CHARS = 64;
 
@@ -123,6 +134,8 @@ class LedgerHandle implements Ledger {
     decision: { entries: 0, bytes: 0 },
     audit: { entries: 0, bytes: 0 },
   };
+  readonly #space: SpaceWatch;
+  #spaceTimer: NodeJS.Timeout | undefined;
   readonly #opening = Promise.withResolvers<void>();
   readonly #ended = Promise.withResolvers<void>();
   #phase: 'opening' | 'open' | 'closing' | 'closed' | 'failed' = 'opening';
@@ -139,6 +152,9 @@ class LedgerHandle implements Ledger {
     this.#options = options;
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.opened = this.#opening.promise;
+    const { lowBytes = 0, reserveBytes = 0, freeBytes = () => freeBytesOn(options.dir) } = options.space ?? {};
+    const onChange = (state: SpaceState, before: SpaceLevel): void => options.onSpace?.(state, before);
+    this.#space = new SpaceWatch({ lowBytes, reserveBytes, freeBytes, onChange });
     const { port1, port2 } = new MessageChannel();
     const data: WriterData = {
       dir: options.dir,
@@ -206,6 +222,10 @@ class LedgerHandle implements Ledger {
     return promise;
   }
 
+  space(): SpaceState {
+    return this.#space.look(performance.now(), SPACE_INTERVAL_MS);
+  }
+
   async close(reason: string): Promise<void> {
     if (this.#phase === 'open') {
       this.#phase = 'closing';
@@ -233,6 +253,8 @@ class LedgerHandle implements Ledger {
       bytes += body.length;
     }
     const queued = this.#queued[lane];
+    const noSpace = lane === 'audit' ? this.#spaceRefusal(queued.bytes + bytes) : undefined;
+    if (noSpace !== undefined) return noSpace;
     if (
       queued.entries > 0 &&
       (queued.entries + entries.length > this.#limits.entries || queued.bytes + bytes > this.#limits.bytes)
@@ -245,6 +267,19 @@ class LedgerHandle implements Ledger {
     return undefined;
   }
 
+  /** Why so many more bytes of the audit stream are not taken: they would come out of what is kept for decisions. */
+  #spaceRefusal(bytes: number): SealgateError | undefined {
+    const { reserveBytes = 0 } = this.#options.space ?? {};
+    const { level, freeBytes } = this.#space.look(performance.now(), SPACE_AGE_MS);
+    // What waits counts as if it were on disk, so that no burst gets at the reserve.
+    const left = level !== 'reserve' && level !== 'full' && freeBytes - bytes >= reserveBytes;
+    if (left || reserveBytes === 0) return undefined;
+    return new SealgateError(
+      'LEDGER_SPACE_LOW',
+      `${freeBytes} bytes are free on the volume of ${this.dir}, and the last ${reserveBytes} (ledger.reserveBytes) are kept for decisions: make room; audit events are taken again by themselves then`,
+    );
+  }
+
   #send(message: ToWriter, transfer: ArrayBuffer[] = []): void {
     this.#writer.postMessage(message, transfer);
   }
@@ -255,12 +290,15 @@ class LedgerHandle implements Ledger {
         this.#head = message.head;
         this.#recovery = message.recovery;
         this.#phase = 'open';
+        this.#spaceTimer = setInterval(() => this.#space.look(performance.now()), SPACE_INTERVAL_MS).unref();
+        this.#space.look(performance.now());
         this.#opening.resolve();
         return;
       case 'committed':
         this.#committed(message);
         return;
       case 'rejected':
+        if (message.error.code === 'LEDGER_FULL') this.#space.noRoom(performance.now());
         for (const id of message.ids) this.#settle(id)?.reject(fromWire(message.error));
         return;
       case 'fatal':
@@ -269,6 +307,7 @@ class LedgerHandle implements Ledger {
       case 'closed':
         this.#setHead(message.head);
         this.#phase = 'closed';
+        clearInterval(this.#spaceTimer);
         this.#ended.resolve();
         return;
     }
@@ -277,6 +316,7 @@ class LedgerHandle implements Ledger {
   #committed({ parts, first, hashes, head, info }: FromWriter & { type: 'committed' }): void {
     this.#commits += 1;
     this.#entries += info.entries;
+    if (info.entries > 0) this.#space.wrote(performance.now());
     this.#setHead(head);
     for (const part of parts) {
       const pending = this.#pending.get(part.id);
@@ -313,6 +353,7 @@ class LedgerHandle implements Ledger {
     if (this.#phase === 'failed' || this.#phase === 'closed') return;
     const before = this.#phase;
     this.#phase = 'failed';
+    clearInterval(this.#spaceTimer);
     this.#error = error;
     for (const id of [...this.#pending.keys()]) this.#settle(id)?.reject(error);
     this.#opening.reject(error);

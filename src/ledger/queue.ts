@@ -27,6 +27,8 @@ export interface Slice {
   readonly entries: Staged[];
   /** Which entries belong to which append; `first` counts from the beginning of the slice. */
   readonly parts: CommittedPart[];
+  /** How many of the entries are of the decision lane; they come first. */
+  decisions: number;
 }
 
 interface Waiting {
@@ -51,8 +53,9 @@ export class WriterQueue {
 
   /** Takes what the next commit holds, decisions first. Entries of one append keep their order. */
   take(): Slice {
-    const slice: Slice = { entries: [], parts: [] };
+    const slice: Slice = { entries: [], parts: [], decisions: 0 };
     this.#takeFrom('decision', DECISIONS, slice);
+    slice.decisions = slice.entries.length;
     this.#calm = slice.parts.length > 0 ? 0 : Math.min(this.#calm + 1, EXPECT_MORE);
     this.#takeFrom('audit', this.#auditLimit(), slice);
     return slice;

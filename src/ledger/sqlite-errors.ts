@@ -16,12 +16,18 @@ export function sqliteCode(error: unknown): string | undefined {
  */
 export function outcomeOf(error: unknown): 'none' | 'unknown' {
   const code = sqliteCode(error);
-  // SQLITE_FULL: no space. SQLite has rolled back; a commit record that reached the WAL is overwritten by the next one.
-  // SQLITE_IOERR_SHMSIZE: no space for the index of the WAL, which is in memory only for all that lasts; SQLite rolls back as
-  // for SQLITE_FULL.
+  // No space: SQLite has rolled back; a commit record that reached the WAL is overwritten by the next one.
   // SQLITE_BUSY: somebody else held the write lock, nothing was begun.
-  const nothingLeft = code === 'SQLITE_FULL' || code === 'SQLITE_IOERR_SHMSIZE' || code?.startsWith('SQLITE_BUSY');
-  return nothingLeft ? 'none' : 'unknown';
+  return isNoSpace(error) || code?.startsWith('SQLITE_BUSY') ? 'none' : 'unknown';
+}
+
+/**
+ * Whether there was no space: SQLITE_FULL in the database or the WAL, SQLITE_IOERR_SHMSIZE in the index of the WAL, which is in
+ * memory only for all that lasts.
+ */
+export function isNoSpace(error: unknown): boolean {
+  const code = sqliteCode(error);
+  return code === 'SQLITE_FULL' || code === 'SQLITE_IOERR_SHMSIZE';
 }
 
 /** A failure to open or read a shard as an error of ours. */
@@ -49,7 +55,6 @@ export function openError(error: unknown, path: string): SealgateError {
   if (/^SQLITE_(BUSY|LOCKED)/.test(code)) {
     return fail('LEDGER_LOCKED', `another process holds ${path}: stop it, then start again`);
   }
-  if (code === 'SQLITE_FULL' || code === 'SQLITE_IOERR_SHMSIZE')
-    return fail('LEDGER_WRITE_FAILED', `no space is left for ${path}: make room on its volume`);
+  if (isNoSpace(error)) return fail('LEDGER_WRITE_FAILED', `no space is left for ${path}: make room on its volume`);
   return fail('LEDGER_WRITE_FAILED', `${path} could not be read or written`);
 }

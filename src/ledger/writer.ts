@@ -1,12 +1,12 @@
 // The writer: takes what waits, commits it, answers. Lives on the writer thread, which owns all of its state.
 import type { Clock } from '../lib/clock.ts';
 import { messageOf, SealgateError } from '../lib/errors.ts';
-import type { FromWriter, Head, ToWriter, WireError, WriterData } from './messages.ts';
+import type { CommittedPart, FromWriter, Head, ToWriter, WireError, WriterData } from './messages.ts';
 import type { OpenShard } from './open-shard.ts';
 import { type Slice, WriterQueue } from './queue.ts';
 import { isFull, nextShard, RotationPostponed } from './rotate.ts';
 import { openKeyed } from './rotate-key.ts';
-import { outcomeOf } from './sqlite-errors.ts';
+import { isNoSpace, outcomeOf } from './sqlite-errors.ts';
 import type { Committed } from './store.ts';
 import { WalKeeper } from './wal-keeper.ts';
 
@@ -88,7 +88,7 @@ export class Writer {
       committed = this.#opened.store.append(slice.entries, began - this.#signedAt >= this.#checkpointIntervalMs);
     } catch (error) {
       if (outcomeOf(error) === 'unknown') this.#fail(error);
-      else this.#reject(slice, error);
+      else this.#refuse(slice, error);
       return;
     }
     const now = performance.now();
@@ -130,12 +130,29 @@ export class Writer {
     this.#ports.post({ type: 'committed', parts: slice.parts, first, hashes, head, info });
   }
 
-  /** The transaction was rolled back and left nothing. What else waits of the same appends is dropped: they have failed. */
-  #reject(slice: Slice, error: unknown): void {
-    const ids = new Set(slice.parts.map(({ id }) => id));
+  /** The transaction was rolled back and left nothing. Where there was no space for all of it there may be for its decisions. */
+  #refuse(slice: Slice, error: unknown): void {
+    const { entries, parts, decisions } = slice;
+    const own = {
+      entries: entries.slice(0, decisions),
+      parts: parts.filter(({ first }) => first < decisions),
+      decisions,
+    };
+    const rest = parts.filter(({ first }) => first >= decisions);
+    const retry = isNoSpace(error) && decisions > 0 && rest.length > 0;
+    if (rest.length > 0) this.#reject(rest, 'LEDGER_SPACE_LOW', error);
+    if (retry) this.#commit(own);
+    else if (decisions > 0) this.#reject(own.parts, 'LEDGER_FULL', error);
+    // A checkpoint that could not be written is tried again an interval later.
+    if (entries.length === 0) this.#signedAt = performance.now();
+  }
+
+  /** What else waits of the same appends is dropped: they have failed. */
+  #reject(parts: readonly CommittedPart[], code: 'LEDGER_SPACE_LOW' | 'LEDGER_FULL', error: unknown): void {
+    const ids = new Set(parts.map(({ id }) => id));
     this.#queue.drop(ids);
     const why = new SealgateError(
-      'LEDGER_WRITE_FAILED',
+      isNoSpace(error) ? code : 'LEDGER_WRITE_FAILED',
       `the ledger could not be written (${messageOf(error)}): make room on the volume of ${this.#opened.path}; nothing that was acknowledged is affected`,
       { cause: error },
     );
@@ -146,7 +163,7 @@ export class Writer {
   #sign(): void {
     const { store } = this.#opened;
     if (this.#state !== 'open' || store.signedSize === store.size) return;
-    this.#commit({ entries: [], parts: [] });
+    this.#commit({ entries: [], parts: [], decisions: 0 });
     this.#armTimer();
   }
 

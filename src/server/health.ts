@@ -2,10 +2,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { messageOf } from '../lib/errors.ts';
 
-/** One thing that readiness depends on; `detail` is shown either way. */
+/** One thing that readiness depends on; `detail` is shown when asked for, when something fails, and with a `warning`: it may soon. */
 export interface Check {
   readonly name: string;
-  readonly check: () => { readonly ok: boolean; readonly detail?: string };
+  readonly check: () => { readonly ok: boolean; readonly detail?: string; readonly warning?: boolean };
 }
 
 export interface HealthOptions {
@@ -14,8 +14,8 @@ export interface HealthOptions {
 }
 
 /**
- * Answers 200 or 503 to /readyz, with a line for each check as Kubernetes' own components write them when one fails or
- * `?verbose` asks for it. /livez only says that the process answers: one that cannot acknowledge any more ends by itself.
+ * Answers 200 or 503 to /readyz, with a line for each check as Kubernetes' own components write them when one fails or warns,
+ * or `?verbose` asks for it. /livez only says that the process answers: one that cannot acknowledge any more ends by itself.
  */
 export function createHealthHandler(options: HealthOptions) {
   return (request: IncomingMessage, response: ServerResponse): void => {
@@ -36,11 +36,12 @@ function answerReady({ checks }: HealthOptions, verbose: boolean, response: Serv
     return `[${ok ? '+' : '-'}]${name} ${ok ? 'ok' : 'failed'}${detail === undefined ? '' : `: ${detail}`}\n`;
   });
   const text = `${lines.join('')}readyz check ${ready ? 'passed' : 'failed'}\n`;
-  answer(response, ready ? 200 : 503, ready && !verbose ? 'ok\n' : text);
+  const quiet = ready && !verbose && !results.some(({ warning }) => warning === true);
+  answer(response, ready ? 200 : 503, quiet ? 'ok\n' : text);
 }
 
 /** A check that throws has failed: what it tells of is broken in a way that it did not foresee. */
-function run({ name, check }: Check): { readonly name: string; readonly ok: boolean; readonly detail?: string } {
+function run({ name, check }: Check): { readonly name: string } & ReturnType<Check['check']> {
   try {
     return { name, ...check() };
   } catch (error) {

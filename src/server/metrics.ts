@@ -14,6 +14,11 @@ const COMMIT = [0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25
 /** A bundle of more policies than this shows the rest as one. */
 const MAX_POLICIES = 500;
 
+/** How much room there is for the ledger; src/ledger/space.ts has the same. */
+const SPACE_LEVELS = ['plenty', 'low', 'reserve', 'full'] as const;
+
+type SpaceLevel = (typeof SPACE_LEVELS)[number];
+
 const LISTENERS = ['admission', 'audit'] as const;
 
 export type Listener = (typeof LISTENERS)[number];
@@ -23,6 +28,7 @@ export interface Observed {
   readonly head: () => { readonly size: number; readonly signedSize: number };
   readonly queued: () => Readonly<Record<'decision' | 'audit', { readonly entries: number; readonly bytes: number }>>;
   readonly walBytes: () => number;
+  readonly space: () => { readonly level: SpaceLevel; readonly freeBytes: number };
   /** Entries that the index holds of the shard that is written. */
   readonly indexed: () => number;
   readonly policies: () => { readonly running: number; readonly waiting: number };
@@ -58,7 +64,11 @@ export function createMetrics(version: string) {
   const admissionRefused = counter('sealgate_admission_refused_total', 'Requests answered with an HTTP error.', [
     'code',
   ]);
-  const unrecorded = counter('sealgate_admission_unrecorded_total', 'Decisions that could not be recorded.', ['code']);
+  const unrecorded = counter(
+    'sealgate_admission_unrecorded_total',
+    'Decisions that could not be recorded, by what was answered instead.',
+    ['code', 'answer'],
+  );
   const undelivered = counter('sealgate_admission_undelivered_total', 'Decisions whose client was gone.');
   const redacted = counter('sealgate_redacted_total', 'Documents from which something was removed.', ['source']);
   const policyResults = counter('sealgate_policy_results_total', 'What policies found in requests.', [
@@ -144,6 +154,17 @@ export function createMetrics(version: string) {
       gauge('sealgate_ledger_size', 'Entries in the shard that is written.', () => observed.head().size);
       gauge('sealgate_ledger_signed_size', 'Entries that a checkpoint covers.', () => observed.head().signedSize);
       gauge('sealgate_ledger_wal_bytes', 'Size of the write-ahead log.', observed.walBytes);
+      gauge('sealgate_ledger_free_bytes', "Free space on the ledger's volume.", () => observed.space().freeBytes);
+      new Gauge({
+        name: 'sealgate_ledger_space',
+        help: '1 for the level of space that it is at, 0 for the others.',
+        labelNames: ['level'],
+        registers,
+        collect() {
+          const now = observed.space().level;
+          for (const level of SPACE_LEVELS) this.set({ level }, level === now ? 1 : 0);
+        },
+      });
       gauge('sealgate_ledger_queued_entries', 'Entries that wait for the writer.', () => {
         const { decision, audit } = observed.queued();
         return decision.entries + audit.entries;
@@ -162,7 +183,7 @@ export function createMetrics(version: string) {
         decisionSeconds.observe(seconds);
       },
       refused: (code: ErrorCode) => admissionRefused.inc({ code }),
-      unrecorded: (code: ErrorCode) => unrecorded.inc({ code }),
+      unrecorded: (code: ErrorCode, answer: 'denied' | 'allowed' | 'error') => unrecorded.inc({ code, answer }),
       undelivered: () => undelivered.inc(),
       redacted: () => redacted.inc({ source: 'review' }),
     },

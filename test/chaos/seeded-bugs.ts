@@ -102,7 +102,7 @@ export const SEEDED_BUGS = {
     {
       name: 'gives-up-when-full',
       what: 'a full disk ends the process instead of refusing what does not fit',
-      edits: [{ file: 'sqlite-errors.ts', find: "nothingLeft = code === 'SQLITE_FULL' ||", replace: 'nothingLeft =' }],
+      edits: [{ file: 'sqlite-errors.ts', find: "code === 'SQLITE_FULL' ||", replace: '' }],
     },
   ],
   clock: [

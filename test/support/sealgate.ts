@@ -42,6 +42,8 @@ export async function startSealgate(options: {
   ports?: Ports;
   policyDir?: string;
   args?: readonly string[];
+  /** A command line to put before it. */
+  wrap?: readonly string[];
   /** Do not wait for readiness. */
   wait?: boolean;
 }): Promise<Sealgate> {
@@ -61,9 +63,9 @@ export async function startSealgate(options: {
     'policy-workers': 1,
   };
   const args = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)]);
-  const child: ChildProcess = spawn(process.execPath, [MAIN, 'serve', ...args, ...(options.args ?? [])], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const serve = [process.execPath, MAIN, 'serve', ...args, ...(options.args ?? [])];
+  const [command = '', ...rest] = [...(options.wrap ?? []), ...serve];
+  const child: ChildProcess = spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream?.setEncoding('utf8').on('data', (text: string) => {

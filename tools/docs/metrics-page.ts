@@ -18,6 +18,7 @@ const WATCH = `## What to watch
 | for | expression |
 |---|---|
 | verdicts without a record, or requests without a verdict | \`increase(sealgate_admission_unrecorded_total[5m]) > 0\` |
+| a volume that fills up | \`sealgate_ledger_space{level="plenty"} == 0\`; audit batches are refused: \`sealgate_ledger_space{level=~"reserve|full"} == 1\` |
 | policies that fail | \`increase(sealgate_policy_failures_total[5m]) > 0\` |
 | an audit stream that stopped | \`increase(sealgate_audit_events_total[10m]) == 0\` |
 | batches that come back because they were refused | \`increase(sealgate_audit_refused_total[5m]) > 0\` |
@@ -45,6 +46,9 @@ const GROUPS: readonly [string, string][] = [
 const VALUES: Readonly<Record<string, string>> = {
   outcome: '`allowed`; `denied`; `failed`: denied because no policy could say otherwise',
   code: 'see [errors](errors.md)',
+  answer: '`denied`, `allowed`; `error`: no verdict',
+  level:
+    '`plenty`; `low`: less than ledger.lowSpaceBytes; `reserve`: less than ledger.reserveBytes, audit batches are refused; `full`: a decision found no space',
   source: '`review`, `event`',
   policy: 'package path, for example `admission.images`',
   action: '`deny`, `warn`, `audit`',
@@ -61,6 +65,7 @@ export async function metricsPage(): Promise<string> {
     head: () => ({ size: 0, signedSize: 0 }),
     queued: () => ({ decision: none, audit: none }),
     walBytes: () => 0,
+    space: () => ({ level: 'plenty', freeBytes: 0 }),
     indexed: () => 0,
     policies: () => ({ running: 0, waiting: 0 }),
   });

@@ -132,14 +132,14 @@ describe('the admission handler', () => {
       await openTestLedger(root),
       ledgerThat(() => Promise.reject(new SealgateError('LEDGER_WRITE_FAILED', 'no'))),
     ]) {
-      for (const onUnrecordable of ['deny', 'allow'] as const) {
+      for (const onUnrecordable of ['deny', 'allow', 'error'] as const) {
         const settings = { ...SETTINGS, onUnrecordable };
         const { handler, told } = handlerWith({ engine, ledger, settings });
         outputs.push(JSON.stringify([jsonOf(await handler(requestOf(body))), told]));
       }
     }
     outputs.push(...(await recordedIn(root)).map((entry) => entry.body.toString()));
-    expect(outputs).toHaveLength(6);
+    expect(outputs).toHaveLength(9);
     for (const output of outputs) {
       expect(output).not.toContain(CANARY);
       expect(output).not.toContain(base64.slice(0, -2));
@@ -197,7 +197,8 @@ describe('a request that is no review', () => {
   it('is one whatever the content type says about UTF-8', async () => {
     for (const type of ['application/json', 'Application/JSON; charset=UTF-8', 'application/json;charset="utf-8"']) {
       const taken = ledgerThat(() => Promise.reject(new SealgateError('LEDGER_CLOSED', 'closed')));
-      const { handler } = handlerWith({ engine: engineSaying(evaluation()), ledger: taken });
+      const settings = { ...SETTINGS, onUnrecordable: 'error' } as const;
+      const { handler } = handlerWith({ engine: engineSaying(evaluation()), ledger: taken, settings });
       const headers = { 'content-type': type, 'content-encoding': 'identity' };
       expect((await handler(requestOf(JSON.stringify(reviewOf()), { headers }))).status).toBe(503);
     }
@@ -294,13 +295,34 @@ describe('a client that left', () => {
 describe('a decision that cannot be recorded', () => {
   const failing = () => ledgerThat(() => Promise.reject(new SealgateError('LEDGER_WRITE_FAILED', 'disk full')));
 
-  it('gets no verdict, so that failurePolicy decides', async () => {
-    const { handler, named } = handlerWith({ engine: engineSaying(evaluation()), ledger: failing() });
+  it('is denied by default, whatever the policies said, and the client told to come again', async () => {
+    for (const allowed of [true, false]) {
+      const { handler, named } = handlerWith({ engine: engineSaying(evaluation({ allowed })), ledger: failing() });
+      const answer = await handler(requestOf(JSON.stringify(reviewOf())));
+      expect(answer.status).toBe(200);
+      const { response } = jsonOf(answer);
+      expect(response).toMatchObject({ uid: UID, allowed: false });
+      expect(response.status).toMatchObject({
+        code: 503,
+        reason: 'ServiceUnavailable',
+        message: expect.stringContaining('LEDGER_WRITE_FAILED'),
+        details: { retryAfterSeconds: 1 },
+      });
+      expect(response.auditAnnotations).toBeUndefined();
+      expect(named('unrecorded')).toEqual([['LEDGER_WRITE_FAILED', 'denied']]);
+      expect(named('decided')).toEqual([]);
+      expect(named('error')).toHaveLength(1);
+    }
+  });
+
+  it('gets no verdict where that is configured, so that failurePolicy decides', async () => {
+    const settings = { ...SETTINGS, onUnrecordable: 'error' } as const;
+    const { handler, named } = handlerWith({ engine: engineSaying(evaluation()), ledger: failing(), settings });
     const answer = await handler(requestOf(JSON.stringify(reviewOf())));
     expect(answer.status).toBe(503);
     expect(answer.onSent).toBeUndefined();
     expect(jsonOf(answer)).toEqual({ code: 'LEDGER_WRITE_FAILED', message: expect.stringContaining('disk full') });
-    expect(named('unrecorded')).toEqual([['LEDGER_WRITE_FAILED']]);
+    expect(named('unrecorded')).toEqual([['LEDGER_WRITE_FAILED', 'error']]);
     expect(named('decided')).toEqual([]);
     expect(named('error')).toHaveLength(1);
   });
@@ -314,7 +336,7 @@ describe('a decision that cannot be recorded', () => {
       expect(response.allowed).toBe(allowed);
       expect(response.warnings).toEqual([expect.stringContaining('could not record')]);
       expect(response.auditAnnotations).toBeUndefined();
-      expect(named('unrecorded')).toEqual([['LEDGER_WRITE_FAILED']]);
+      expect(named('unrecorded')).toEqual([['LEDGER_WRITE_FAILED', allowed ? 'allowed' : 'denied']]);
     }
   });
 });

@@ -234,7 +234,7 @@ describe('a value that cannot be', () => {
     );
     expect(refusal({ environment: { SEALGATE_REDACT_FIELDS: 'a,b' } })).toMatch(/must be a list of objects \(JSON\)/);
     expect(refusal({ flags: flags('--admission-on-unrecordable', 'panic') })).toBe(
-      '--admission-on-unrecordable: must be one of deny, allow, not "panic"',
+      '--admission-on-unrecordable: must be one of deny, allow, error, not "panic"',
     );
   });
 

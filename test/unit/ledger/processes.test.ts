@@ -129,7 +129,7 @@ describe('processes', () => {
     const mount = `mount -t tmpfs -o size=8m none '${places(root).dir}' && head -c 3000000 /dev/zero > '${ballast}'`;
     const child = startChild(root, 'fill', [ballast], withMount(mount));
     const failed = said(await child.line('failed'));
-    expect(failed).toMatchObject({ code: 'LEDGER_WRITE_FAILED' });
+    expect(failed).toMatchObject({ code: 'LEDGER_SPACE_LOW' });
     expect(failed.message).toContain('make room');
     expect(said(await child.line('again'))[0]).toMatchObject({ seq: failed.last + 1 });
     await child.line('closed');

@@ -24,6 +24,15 @@ describe('/readyz', () => {
     expect([answer.status, await answer.text()]).toEqual([200, 'ok\n']);
   });
 
+  it('says what warns while it is still ready', async () => {
+    const get = await open([{ name: 'space', check: () => ({ ok: true, detail: 'low', warning: true }) }, good]);
+    const answer = await get('/readyz');
+    expect([answer.status, await answer.text()]).toEqual([
+      200,
+      '[+]space ok: low\n[+]ledger ok: 12 entries\nreadyz check passed\n',
+    ]);
+  });
+
   it('names each check when asked, as Kubernetes does', async () => {
     const get = await open([good]);
     const answer = await get('/readyz?verbose');

@@ -59,6 +59,7 @@ describe('metrics', () => {
       head: () => ({ size, signedSize: 0 }),
       queued: () => ({ decision: none, audit: none }),
       walBytes: () => 0,
+      space: () => ({ level: 'reserve', freeBytes: 77 }),
       indexed: () => 0,
       policies: () => ({ running: 0, waiting: 0 }),
     });
@@ -67,6 +68,10 @@ describe('metrics', () => {
     size = 2;
     load.inFlight = 4;
     expect(await samples('sealgate_ledger_size')).toEqual(['sealgate_ledger_size 2']);
+    expect(await samples('sealgate_ledger_free_bytes')).toEqual(['sealgate_ledger_free_bytes 77']);
+    expect((await samples('sealgate_ledger_space')).filter((line) => line.endsWith(' 1'))).toEqual([
+      'sealgate_ledger_space{level="reserve"} 1',
+    ]);
     expect(await samples('sealgate_ledger_queued_bytes')).toEqual(['sealgate_ledger_queued_bytes 20']);
     expect(await samples('sealgate_listener_in_flight')).toEqual([
       'sealgate_listener_in_flight{listener="admission"} 4',
