@@ -4,21 +4,18 @@ import { setImmediate } from 'node:timers/promises';
 import type { Append } from '../ledger/entry.ts';
 import { SealgateError } from '../lib/errors.ts';
 import type { Peer } from '../lib/http.ts';
-import { JsonDocument, jsonName } from '../lib/json-document.ts';
+import { JsonDocument, jsonName, jsonNames, type Node } from '../lib/json-document.ts';
 import { elements, type Part } from '../lib/json-elements.ts';
+import type { BodySlab } from './body-slab.ts';
 import { beginningOf } from './malformed.ts';
 import { type ContentKey, contentKey } from './redelivery.ts';
+import { isTimestamp } from './timestamp.ts';
 import type { AuditParts } from './types.ts';
 
 const ITEMS = jsonName('items');
-const AUDIT_ID = jsonName('auditID');
-const STAGE = jsonName('stage');
-const LEVEL = jsonName('level');
-const RECEIVED = jsonName('requestReceivedTimestamp');
-const STAGE_TIME = jsonName('stageTimestamp');
-
-/** Its form: whether the 31st of a month exists is not asked. */
-const RFC3339 = /^\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-6]\d(?:\.\d{1,9})?(?:Z|[+-][0-2]\d:[0-5]\d)$/;
+/** What an event must have: texts first, then times. */
+const REQUIRED = jsonNames(['auditID', 'stage', 'level', 'requestReceivedTimestamp', 'stageTimestamp']);
+const REQUIRED_TEXTS = 3;
 
 /**
  * A large batch lets other work in between after so long. A decision on its way crosses this thread three times (its request,
@@ -40,10 +37,10 @@ export interface Batch {
 }
 
 /**
- * Reads a batch. Rejects with REQUEST_INVALID or REQUEST_TOO_DEEP when the list itself is not an audit.k8s.io/v1 EventList;
+ * Reads a batch; the bodies of its events are in `slab` until that begins another batch. Rejects with REQUEST_INVALID or REQUEST_TOO_DEEP when the list itself is not an audit.k8s.io/v1 EventList;
  * then nothing of it is to be recorded.
  */
-export async function readBatch(body: Buffer, peer: Peer, parts: AuditParts): Promise<Batch> {
+export async function readBatch(body: Buffer, peer: Peer, slab: BodySlab, parts: AuditParts): Promise<Batch> {
   const doc = new JsonDocument();
   const source = JSON.stringify(peer);
   const prefix = Buffer.from(`{"source":${source},"event":`);
@@ -52,6 +49,7 @@ export async function readBatch(body: Buffer, peer: Peer, parts: AuditParts): Pr
   let events = 0;
   let redacted = 0;
   let itemsSeen = false;
+  slab.begin(body.length);
   let until = performance.now() + SLICE_MS;
   for (const part of elements(body, ITEMS, doc, parts.settings.maxDepth)) {
     if (part.type === 'member') {
@@ -68,7 +66,7 @@ export async function readBatch(body: Buffer, peer: Peer, parts: AuditParts): Pr
       if (event.changed) redacted++;
       events++;
       items.push({
-        entry: { kind: 'event', body: eventBody(prefix, event.bytes) },
+        entry: { kind: 'event', body: slab.body(prefix, event.bytes) },
         key: contentKey(event.bytes),
       });
     } else {
@@ -84,17 +82,6 @@ export async function readBatch(body: Buffer, peer: Peer, parts: AuditParts): Pr
   return { items, events, redacted };
 }
 
-/** `{"source":…,"event":…}`. */
-function eventBody(prefix: Buffer, event: Buffer): Buffer {
-  const body = Buffer.allocUnsafe(prefix.length + event.length + 1);
-  prefix.copy(body);
-  event.copy(body, prefix.length);
-  body[body.length - 1] = CLOSING_BRACE;
-  return body;
-}
-
-const CLOSING_BRACE = 0x7d;
-
 function checkList(types: ReadonlyMap<string, string | undefined>, itemsSeen: boolean): void {
   if (types.get('apiVersion') !== 'audit.k8s.io/v1') {
     throw new SealgateError('REQUEST_INVALID', 'apiVersion is not audit.k8s.io/v1');
@@ -105,17 +92,24 @@ function checkList(types: ReadonlyMap<string, string | undefined>, itemsSeen: bo
 
 /** Why the item that `doc` holds is not an audit event, or undefined. */
 function eventError(doc: JsonDocument): SealgateError | undefined {
-  const wrong = (what: string) => new SealgateError('REQUEST_INVALID', `the item ${what}`);
   if (!doc.isObject(0)) return wrong('is not an object');
-  for (const name of [AUDIT_ID, STAGE, LEVEL]) {
-    const text = doc.text(doc.find(0, name));
-    if (text === undefined || text === '') return wrong(`has no ${name.text}`);
-  }
-  for (const name of [RECEIVED, STAGE_TIME]) {
-    const text = doc.text(doc.find(0, name));
-    if (text === undefined || !RFC3339.test(text)) return wrong(`has no ${name.text} in RFC 3339`);
+  const found = new Int32Array(REQUIRED.names.length);
+  doc.findAll(0, REQUIRED, found);
+  for (let i = 0; i < found.length; i++) {
+    const node = found[i] as Node;
+    if (i < REQUIRED_TEXTS) {
+      if (!doc.isString(node) || doc.end(node) - doc.start(node) <= EMPTY)
+        return wrong(`has no ${REQUIRED.names[i]?.text}`);
+    } else if (!isTimestamp(doc, node)) return wrong(`has no ${REQUIRED.names[i]?.text} in RFC 3339`);
   }
   return undefined;
+}
+
+/** Bytes of a string that is empty: its quotes. */
+const EMPTY = 2;
+
+function wrong(what: string): SealgateError {
+  return new SealgateError('REQUEST_INVALID', `the item ${what}`);
 }
 
 function malformed(

@@ -5,18 +5,24 @@ import type { Append } from '../ledger/entry.ts';
 import type { HttpAnswer, HttpHandler, HttpRequest } from '../lib/http.ts';
 import { answerRefusal, codedError, type Refusal, refusalOf, refusePost } from '../lib/json-http.ts';
 import { type Batch, readBatch } from './batch.ts';
+import { BodySlab } from './body-slab.ts';
 import { type ContentKey, type Place, placeAt, type Seen } from './redelivery.ts';
 import type { AuditParts } from './types.ts';
 
 /** Never rejects: whatever happens has an answer. */
 export function createAuditHandler(parts: AuditParts): HttpHandler {
   const inTurn = turns();
+  const slab = new BodySlab();
   return async (request) => {
     const refusal = refusePost(request);
     if (refusal !== undefined) return refuse(parts, refusal);
     try {
-      const batch = await inTurn(() => readBatch(request.body, request.peer, parts));
-      const duplicates = await record(batch, request, parts);
+      const { batch, begun } = await inTurn(async () => {
+        const read = await readBatch(request.body, request.peer, slab, parts);
+        // In the same turn: the ledger copies the bodies, and the next batch overwrites them.
+        return { batch: read, begun: begin(read, parts) };
+      });
+      const duplicates = await record(batch, begun, request, parts);
       if (batch.redacted > 0) parts.metrics.redacted(batch.redacted);
       acknowledge(batch, duplicates, request, parts);
       // No content type: one that the API server could not read would count as a failure.
@@ -43,8 +49,12 @@ function turns(): <T>(work: () => Promise<T>) => Promise<T> {
 }
 
 /** Resolves with the number of duplicates when every item is on disk, be it from an earlier delivery. */
-async function record(batch: Batch, request: HttpRequest, parts: AuditParts): Promise<number> {
-  const { appended, duplicates } = begin(batch, parts);
+async function record(
+  batch: Batch,
+  { appended, duplicates }: Begun,
+  request: HttpRequest,
+  parts: AuditParts,
+): Promise<number> {
   await appended;
   if (duplicates.length === 0) return 0;
   // One that is still on its way in another batch is not there until that one is.

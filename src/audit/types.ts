@@ -28,6 +28,7 @@ export interface AuditLog {
 
 /** The part of the ledger that is used. */
 export interface EventLedger {
+  /** The bodies are copied before it returns: they are overwritten then. */
   append(lane: 'audit', entries: readonly Append[]): Promise<Appended[]>;
 }
 

@@ -26,14 +26,15 @@ const ESCAPED = -1;
 /** link of an object or array whose end was not reached. Of a complete one it is the node after its last descendant. */
 const OPEN = -2;
 
+const SPACE = 0x20;
 const QUOTE = 0x22;
 const COMMA = 0x2c;
 const COLON = 0x3a;
 const BACKSLASH = 0x5c;
 const LEFT_BRACKET = 0x5b;
-const RIGHT_BRACKET = 0x5d;
 const LEFT_BRACE = 0x7b;
-const RIGHT_BRACE = 0x7d;
+/** From an opening bracket to the closing one. */
+const CLOSING = 2;
 
 const FIRST_CAPACITY = 1024;
 /** A larger table is given back after use: 4 Mi integers, 16 MiB. */
@@ -49,71 +50,104 @@ export class JsonDocument {
   /** Nodes in document order: a member is its key, then its value. */
   count = 0;
   #table = new Int32Array(FIRST_CAPACITY * STRIDE);
-  /** The objects and arrays around the place that is read; `#depth` of them. */
+  /** Used by `scan`: the objects and arrays around the place that is read, `#depth` of them, and what the innermost is. */
   #open = new Int32Array(64);
   #depth = 0;
+  #inObject = false;
 
   /**
    * Reads one JSON value (RFC 8259) that starts at `from`, white space before it allowed, and returns the offset behind
    * it. Throws REQUEST_INVALID or REQUEST_TOO_DEEP naming the byte offset; what was read up to there can still be looked
    * at. Does not check UTF-8: see `parseJson`.
+   *
+   * One loop over local variables, because this is where most of the time of an audit event goes: only where an object or an
+   * array begins or ends does it call what keeps its place in fields.
    */
   scan(bytes: Buffer, from = 0, maxDepth = MAX_DEPTH): number {
     this.bytes = bytes;
     this.count = 0;
     this.#depth = 0;
     if (this.#table.length > KEPT_CAPACITY) this.#table = new Int32Array(FIRST_CAPACITY * STRIDE);
+    let table = this.#table;
+    let inObject = false;
+    let count = 0;
     let at = from;
-    do {
-      at = this.#begin(skipSpace(bytes, at), maxDepth);
-      if (at < 0) at = this.#finish(~at);
-    } while (at >= 0);
-    return ~at;
-  }
-
-  /**
-   * Reads a scalar, or the opening of an object or array up to where its first value is expected, which is returned. The
-   * complement (~) of the offset behind the value when it is complete already.
-   */
-  #begin(at: number, maxDepth: number): number {
-    const { bytes } = this;
-    const first = bytes[at];
-    if (first === QUOTE) return ~this.#string(at);
-    if (first !== LEFT_BRACE && first !== LEFT_BRACKET) {
-      if (first === undefined) throw invalid('ends where a value should be', at);
-      const end = skipLiteral(bytes, at);
-      const node = this.#add(at, PLAIN);
-      this.#table[node * STRIDE + 1] = end;
-      return ~end;
-    }
-    if (this.#depth >= maxDepth) {
-      throw new SealgateError('REQUEST_TOO_DEEP', `JSON is nested deeper than ${maxDepth} levels at byte ${at}`);
-    }
-    if (this.#depth === this.#open.length) this.#open = grown(this.#open);
-    this.#open[this.#depth++] = this.#add(at, OPEN);
-    const inside = skipSpace(bytes, at + 1);
-    if (bytes[inside] === (first === LEFT_BRACE ? RIGHT_BRACE : RIGHT_BRACKET)) return ~this.#close(inside + 1);
-    return first === LEFT_BRACE ? this.#key(inside) : inside;
-  }
-
-  /**
-   * Goes on behind a complete value: closes what ends there, up to where the next value is expected, which is returned.
-   * The complement of the offset when the root is complete.
-   */
-  #finish(from: number): number {
-    const { bytes } = this;
-    let at = from;
-    while (this.#depth > 0) {
-      at = skipSpace(bytes, at);
-      const container = this.#open[this.#depth - 1] as number;
-      const isObject = bytes[this.#table[container * STRIDE] as number] === LEFT_BRACE;
-      if (bytes[at] === COMMA) return isObject ? this.#key(skipSpace(bytes, at + 1)) : at + 1;
-      if (bytes[at] !== (isObject ? RIGHT_BRACE : RIGHT_BRACKET)) {
-        throw invalid('lacks a comma or a closing bracket', at);
+    // Each round reads a scalar, or a bracket that opens; a member's name before it, and what closes behind it.
+    for (;;) {
+      if ((count + 2) * STRIDE > table.length) table = this.#grow();
+      at = behindSpace(bytes, at);
+      if (inObject) {
+        if (bytes[at] !== QUOTE) throw invalid('lacks a member name in quotes', at);
+        const end = stringEnd(bytes, at);
+        addString(table, count, at, end);
+        this.count = ++count;
+        at = behindColon(bytes, offset(end));
       }
-      at = this.#close(at + 1);
+      const byte = bytes[at];
+      if (byte === QUOTE) {
+        const end = stringEnd(bytes, at);
+        addString(table, count, at, end);
+        at = offset(end);
+      } else if (byte === LEFT_BRACE || byte === LEFT_BRACKET) {
+        this.#enter(at, count, maxDepth);
+        addNode(table, count, at, at, OPEN);
+        inObject = byte === LEFT_BRACE;
+        at = behindSpace(bytes, at + 1);
+        if (bytes[at] !== byte + CLOSING) {
+          this.count = ++count;
+          continue;
+        }
+      } else {
+        const end = skipLiteral(bytes, at);
+        addNode(table, count, at, end, PLAIN);
+        at = end;
+      }
+      this.count = ++count;
+      if (this.#depth === 0) return at;
+      at = behindSpace(bytes, at);
+      if (bytes[at] === COMMA) at++;
+      else {
+        at = this.#leave(at, count);
+        if (this.#depth === 0) return at;
+        inObject = this.#inObject;
+      }
     }
-    return ~at;
+  }
+
+  /** Goes into the object or array that begins at `at`, whose node this is. */
+  #enter(at: number, node: Node, maxDepth: number): void {
+    if (this.#depth >= maxDepth) throw tooDeep(maxDepth, at);
+    if (this.#depth === this.#open.length) this.#open = grown(this.#open);
+    this.#open[this.#depth++] = node;
+    this.#inObject = this.bytes[at] === LEFT_BRACE;
+  }
+
+  /**
+   * Behind a value in an object or array where no comma is: closes what ends from there on, up to the next comma, behind which
+   * it returns the offset, or up to the end of the root. `count`: nodes so far.
+   */
+  #leave(from: number, count: number): number {
+    const { bytes } = this;
+    let at = from;
+    while (bytes[at] !== COMMA) {
+      const table = this.#table;
+      const container = this.#open[this.#depth - 1] as number;
+      const opening = bytes[table[container * STRIDE] as number] as number;
+      if (bytes[at] !== opening + CLOSING) throw invalid('lacks a comma or a closing bracket', at);
+      at++;
+      this.#depth--;
+      table[container * STRIDE + 1] = at;
+      table[container * STRIDE + 2] = count;
+      if (this.#depth === 0) return at;
+      this.#inObject = bytes[table[(this.#open[this.#depth - 1] as number) * STRIDE] as number] === LEFT_BRACE;
+      at = behindSpace(bytes, at);
+    }
+    return at + 1;
+  }
+
+  #grow(): Int32Array<ArrayBuffer> {
+    this.#table = grown(this.#table);
+    return this.#table;
   }
 
   /** Offset of the first byte of a value; of a string, its quote. */
@@ -181,9 +215,7 @@ export class JsonDocument {
     const start = this.start(node) + 1;
     if (this.isEscaped(node)) return this.text(node) === name.text;
     const { bytes } = name;
-    if (this.end(node) - 1 - start !== bytes.length) return false;
-    for (let i = 0; i < bytes.length; i++) if (this.bytes[start + i] !== bytes[i]) return false;
-    return true;
+    return this.end(node) - 1 - start === bytes.length && holds(this.bytes, start, bytes);
   }
 
   /** Whether a string is written with a backslash. */
@@ -200,54 +232,54 @@ export class JsonDocument {
     return found;
   }
 
+  /**
+   * Values of several members at once, in one pass over them: `found[i]` is what `find` would return for the i-th of the
+   * names.
+   */
+  findAll(object: Node, { names, byLength }: JsonNames, found: Int32Array): void {
+    found.fill(NONE);
+    if (!this.isObject(object)) return;
+    const { bytes } = this;
+    const table = this.#table;
+    const end = this.after(object);
+    for (let key = object + 1; key < end; key = this.after(key + 1)) {
+      const at = key * STRIDE;
+      if (table[at + 2] === ESCAPED) {
+        const text = this.text(key);
+        const which = names.findIndex((name) => name.text === text);
+        if (which >= 0) found[which] = key + 1;
+        continue;
+      }
+      const start = (table[at] as number) + 1;
+      const candidates = byLength[(table[at + 1] as number) - 1 - start];
+      if (candidates === undefined) continue;
+      for (const which of candidates) {
+        if (holds(bytes, start, (names[which] as JsonName).bytes)) {
+          found[which] = key + 1;
+          break;
+        }
+      }
+    }
+  }
+
+  /**
+   * Whether `test` holds for any of the strings, keys included, whose length in bytes, quotes included, `lengths` marks with
+   * a 1 (a longer one than it has places for is not marked), or that are written with a backslash.
+   */
+  someString(lengths: Uint8Array, test: (node: Node) => boolean): boolean {
+    const { bytes, count } = this;
+    const table = this.#table;
+    for (let node = 0, at = 0; node < count; node++, at += STRIDE) {
+      const start = table[at] as number;
+      if (lengths[(table[at + 1] as number) - start] !== 1 && table[at + 2] !== ESCAPED) continue;
+      if (bytes[start] === QUOTE && test(node)) return true;
+    }
+    return false;
+  }
+
   /** The bytes of a value, as a view. */
   slice(node: Node): Buffer {
     return this.bytes.subarray(this.start(node), this.end(node));
-  }
-
-  #add(start: number, link: number): Node {
-    const node = this.count++;
-    let at = node * STRIDE;
-    if (at + STRIDE > this.#table.length) this.#table = grown(this.#table);
-    this.#table[at++] = start;
-    this.#table[at++] = start;
-    this.#table[at] = link;
-    return node;
-  }
-
-  #close(end: number): number {
-    const node = this.#open[--this.#depth] as number;
-    this.#table[node * STRIDE + 1] = end;
-    this.#table[node * STRIDE + 2] = this.count;
-    return end;
-  }
-
-  /** A member's name and its colon; returns the offset behind the colon. */
-  #key(at: number): number {
-    if (this.bytes[at] !== QUOTE) throw invalid('lacks a member name in quotes', at);
-    const behind = skipSpace(this.bytes, this.#string(at));
-    if (this.bytes[behind] !== COLON) throw invalid('lacks a colon', behind);
-    return behind + 1;
-  }
-
-  #string(start: number): number {
-    const { bytes } = this;
-    const end = bytes.length;
-    let at = start + 1;
-    let link = PLAIN;
-    for (; at < end; at++) {
-      const byte = bytes[at] as number;
-      if (byte === QUOTE) {
-        const node = this.#add(start, link);
-        this.#table[node * STRIDE + 1] = at + 1;
-        return at + 1;
-      }
-      if (byte === BACKSLASH) {
-        link = ESCAPED;
-        at = skipEscape(bytes, at);
-      } else if (byte < 0x20) throw invalid('has a control character in a string', at);
-    }
-    throw invalid('ends inside a string', start);
   }
 }
 
@@ -262,6 +294,29 @@ export function jsonName(text: string): JsonName {
   return { text, bytes: Buffer.from(text) };
 }
 
+/** Several member names, prepared for `findAll`. */
+export interface JsonNames {
+  readonly names: readonly JsonName[];
+  /** Which of them have so many bytes. */
+  readonly byLength: readonly (readonly number[] | undefined)[];
+}
+
+/** Prepares names for `findAll`. */
+export function jsonNames(texts: readonly string[]): JsonNames {
+  const names = texts.map(jsonName);
+  const byLength: number[][] = [];
+  names.forEach(({ bytes: { length } }, i) => {
+    byLength[length] = [...(byLength[length] ?? []), i];
+  });
+  return { names, byLength };
+}
+
+/** Whether these bytes stand there. */
+function holds(bytes: Uint8Array, at: number, wanted: Uint8Array): boolean {
+  for (let i = 0; i < wanted.length; i++) if (bytes[at + i] !== wanted[i]) return false;
+  return true;
+}
+
 /** White space of RFC 8259. */
 export function skipSpace(bytes: Buffer, from: number): number {
   let at = from;
@@ -274,6 +329,63 @@ export function skipSpace(bytes: Buffer, from: number): number {
 
 export function invalid(what: string, at: number): SealgateError {
   return new SealgateError('REQUEST_INVALID', `JSON ${what} at byte ${at}`);
+}
+
+function tooDeep(maxDepth: number, at: number): SealgateError {
+  return new SealgateError('REQUEST_TOO_DEEP', `JSON is nested deeper than ${maxDepth} levels at byte ${at}`);
+}
+
+function addNode(table: Int32Array, node: Node, start: number, end: number, link: number): void {
+  const at = node * STRIDE;
+  table[at] = start;
+  table[at + 1] = end;
+  table[at + 2] = link;
+}
+
+/** The same for a string, its end as stringEnd has it. */
+function addString(table: Int32Array, node: Node, start: number, end: number): void {
+  addNode(table, node, start, offset(end), end < 0 ? ESCAPED : PLAIN);
+}
+
+/** The offset in what stringEnd returns. */
+function offset(end: number): number {
+  return end < 0 ? ~end : end;
+}
+
+/** Where a member's value begins, its name read. */
+function behindColon(bytes: Buffer, from: number): number {
+  const at = behindSpace(bytes, from);
+  if (bytes[at] !== COLON) throw invalid('lacks a colon', at);
+  return behindSpace(bytes, at + 1);
+}
+
+/** skipSpace for where there is hardly ever any. */
+function behindSpace(bytes: Buffer, at: number): number {
+  const byte = bytes[at];
+  return byte !== undefined && byte > SPACE ? at : skipSpace(bytes, at);
+}
+
+/** Offset behind the string that starts at `start`; its complement (~) when there is a backslash in it. */
+function stringEnd(bytes: Buffer, start: number): number {
+  const end = bytes.length;
+  let at = start + 1;
+  for (; at < end; at++) {
+    const byte = bytes[at] as number;
+    if (byte === QUOTE) return at + 1;
+    if (byte === BACKSLASH || byte < SPACE) return escapedStringEnd(bytes, start, at);
+  }
+  throw invalid('ends inside a string', start);
+}
+
+/** The rest of stringEnd from the first backslash or control character on. */
+function escapedStringEnd(bytes: Buffer, start: number, from: number): number {
+  for (let at = from; at < bytes.length; at++) {
+    const byte = bytes[at] as number;
+    if (byte === QUOTE) return ~(at + 1);
+    if (byte === BACKSLASH) at = skipEscape(bytes, at);
+    else if (byte < SPACE) throw invalid('has a control character in a string', at);
+  }
+  throw invalid('ends inside a string', start);
 }
 
 function grown(table: Int32Array<ArrayBuffer>): Int32Array<ArrayBuffer> {
@@ -313,7 +425,8 @@ const LITERALS = ['true', 'false', 'null'].map((text) => Buffer.from(text));
 
 /** Offset behind the number, true, false or null at `start`. */
 function skipLiteral(bytes: Buffer, start: number): number {
-  const first = bytes[start] as number;
+  const first = bytes[start];
+  if (first === undefined) throw invalid('ends where a value should be', start);
   if (first === 0x2d || (first >= 0x30 && first <= 0x39)) return skipNumber(bytes, start);
   for (const literal of LITERALS) {
     const end = start + literal.length;

@@ -76,6 +76,8 @@ function* arrayElements(
 ): Generator<Part, number | undefined> {
   let at = skipSpace(bytes, from);
   if (bytes[at] === RIGHT_BRACKET) return at + 1;
+  // Once for all: only where there is something else than UTF-8 each element is asked.
+  const allUtf8 = isUtf8(bytes);
   for (;;) {
     const start = skipSpace(bytes, at);
     let end: number | undefined;
@@ -84,7 +86,7 @@ function* arrayElements(
       end = doc.scan(bytes, start, maxDepth);
       const next = bytes[skipSpace(bytes, end)];
       if (next !== COMMA && next !== RIGHT_BRACKET) error = invalid('goes on after its end', end);
-      else if (!isUtf8(bytes.subarray(start, end))) error = invalid('is not UTF-8', start);
+      else if (!allUtf8 && !isUtf8(bytes.subarray(start, end))) error = invalid('is not UTF-8', start);
     } catch (thrown) {
       if (!(thrown instanceof SealgateError)) throw thrown;
       error = thrown;

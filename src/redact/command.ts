@@ -19,7 +19,8 @@ export function isTelling(name: string): boolean {
   return TELLING.test(name) && !ABOUT.test(name);
 }
 
-const WORD = /[\w.-]+/;
+// All with a place of their own (g or y), which is set before each use: a search costs a third of what it does with matchAll.
+const WORD = /[\w.-]+/g;
 // After a name: maybe a closing quote, then = or : (also := and =>).
 const ASSIGNS = /["'\\]{0,4}[ \t]{0,16}(?:=>|:=|[=:])[ \t]{0,16}/y;
 const SPACE = /[ \t]+/y;
@@ -40,9 +41,11 @@ const FORMS: readonly RegExp[] = [
 export function createCommandSearch(patterns: readonly string[]): (text: string) => readonly Span[] {
   const configured = patterns.map(compile);
   return (text) => {
-    const spans = [...assignments(text)];
+    const spans: Span[] = [];
+    assignments(text, spans);
     for (const form of FORMS) {
-      for (const match of text.matchAll(form)) {
+      form.lastIndex = 0;
+      for (let match = form.exec(text); match !== null; match = form.exec(text)) {
         const value = match[1] ?? '';
         const start = match.index + match[0].lastIndexOf(value);
         spans.push({ start, end: start + value.length });
@@ -76,11 +79,11 @@ function* matchesOf(pattern: RE2JS, text: string): Generator<Span> {
   }
 }
 
-function* assignments(text: string): Generator<Span> {
-  const words = new RegExp(WORD, 'g');
-  for (let word = words.exec(text); word !== null; word = words.exec(text)) {
+function assignments(text: string, spans: Span[]): void {
+  WORD.lastIndex = 0;
+  for (let word = WORD.exec(text); word !== null; word = WORD.exec(text)) {
     if (!isTelling(word[0])) continue;
-    const behind = words.lastIndex;
+    const behind = WORD.lastIndex;
     let separator = matchAt(ASSIGNS, text, behind);
     const apart = separator === undefined && word[0].startsWith('-');
     if (apart) separator = matchAt(SPACE, text, behind);
@@ -91,8 +94,8 @@ function* assignments(text: string): Generator<Span> {
     const value = matchAt(VALUE, text, start);
     if (value === undefined || (apart && value.startsWith('-'))) continue;
     // On behind the value: reading it again for each name inside it would take quadratic time.
-    words.lastIndex = start + value.length;
-    yield unquoted(value, start);
+    WORD.lastIndex = start + value.length;
+    spans.push(unquoted(value, start));
   }
 }
 

@@ -1,6 +1,6 @@
 // Removes from an AdmissionReview or an audit event what must never be recorded, before anything is hashed, stored or logged.
 // docs/redaction.md lists what that is.
-import { type JsonDocument, jsonName, NONE, type Node } from '../lib/json-document.ts';
+import { type JsonDocument, jsonName, jsonNames, NONE, type Node } from '../lib/json-document.ts';
 import { splice } from '../lib/json-splice.ts';
 import type { Redacted, Redactor } from '../lib/redaction.ts';
 import { createCommandSearch } from './command.ts';
@@ -18,13 +18,23 @@ const REQUEST_RESOURCE = jsonName('requestResource');
 const GROUP = jsonName('group');
 const SUB_RESOURCE = jsonName('subResource');
 const REQUEST_SUB_RESOURCE = jsonName('requestSubResource');
-const OBJECT_REF = jsonName('objectRef');
-const API_GROUP = jsonName('apiGroup');
-const SUBRESOURCE = jsonName('subresource');
 const REQUEST_OBJECT = jsonName('requestObject');
 const RESPONSE_OBJECT = jsonName('responseObject');
 const REQUEST_URI = jsonName('requestURI');
 const ANNOTATIONS = jsonName('annotations');
+
+/** What tells whether an event has to be walked; behind each list, the places of its names in what is found. */
+const EVENT_NAMES = jsonNames(['requestURI', 'objectRef', 'requestObject', 'responseObject']);
+const EVENT_URI = 0;
+const EVENT_REF = 1;
+const EVENT_REQUEST = 2;
+const EVENT_RESPONSE = 3;
+const REF_NAMES = jsonNames(['apiGroup', 'resource', 'subresource', 'namespace', 'name']);
+const REF_GROUP = 0;
+const REF_RESOURCE = 1;
+const REF_SUBRESOURCE = 2;
+const REF_NAMESPACE = 3;
+const REF_NAME = 4;
 
 /** An event without objectRef: what its URI says. */
 const SECRETS_URI = /^\/api\/v1\/(?:watch\/)?(?:namespaces\/[^/]+\/)?secrets(?:[/?]|$)/;
@@ -68,13 +78,17 @@ function redactReview(doc: JsonDocument, rules: Rules, own: readonly FieldRule[]
 }
 
 function redactEvent(doc: JsonDocument, rules: Rules, own: readonly FieldRule[], suspicious: Suspicious): Redacted {
-  const uri = doc.text(doc.find(0, REQUEST_URI)) ?? '';
+  const found = new Int32Array(EVENT_NAMES.names.length);
+  doc.findAll(0, EVENT_NAMES, found);
+  const uri = doc.text(found[EVENT_URI] as Node) ?? '';
   const session = isSession(uri);
-  const hint = eventHint(doc, uri, rules);
-  const body = doc.find(0, REQUEST_OBJECT);
+  const hint = eventHint(doc, found[EVENT_REF] as Node, uri, rules);
+  const body = found[EVENT_REQUEST] as Node;
   // A patch may be a list of operations, or a text.
   const plain = (body === NONE || doc.isObject(body)) && own.length === 0 && !session;
-  if (hint === NO_HINT && plain && !hasTellingParameter(uri) && !suspicious(doc)) return unchanged(doc);
+  // A hint is about the objects: at level Metadata there are none.
+  const hinted = hint !== NO_HINT && (body !== NONE || found[EVENT_RESPONSE] !== NONE);
+  if (!hinted && plain && !hasTellingParameter(uri) && !suspicious(doc)) return unchanged(doc);
   const removed = new RemovedValues(known(hint));
   const walk = new Walk(doc, rules, removed);
   walk.fields(0, own);
@@ -106,7 +120,11 @@ function finish(doc: JsonDocument, walk: Walk, removed: RemovedValues): Redacted
 }
 
 function unchanged(doc: JsonDocument): Redacted {
-  return { bytes: doc.slice(0), changed: false, scrub: (text) => text, scrubValue: (value) => value };
+  return { bytes: doc.slice(0), changed: false, scrub: asItIs, scrubValue: asItIs };
+}
+
+function asItIs<T>(value: T): T {
+  return value;
 }
 
 function reviewHint(doc: JsonDocument, request: Node, rules: Rules): Hint {
@@ -131,16 +149,18 @@ function reviewHint(doc: JsonDocument, request: Node, rules: Rules): Hint {
   };
 }
 
-function eventHint(doc: JsonDocument, uri: string, rules: Rules): Hint {
-  const ref = doc.find(0, OBJECT_REF);
+function eventHint(doc: JsonDocument, ref: Node, uri: string, rules: Rules): Hint {
   if (!doc.isObject(ref)) return SECRETS_URI.test(uri) ? { ...NO_HINT, secret: true } : NO_HINT;
-  const group = doc.text(doc.find(ref, API_GROUP)) ?? '';
-  const resource = doc.text(doc.find(ref, RESOURCE)) ?? '';
-  const subresource = doc.text(doc.find(ref, SUBRESOURCE)) ?? '';
+  const found = new Int32Array(REF_NAMES.names.length);
+  doc.findAll(ref, REF_NAMES, found);
+  const text = (which: number) => doc.text(found[which] as Node);
+  const resource = text(REF_RESOURCE) ?? '';
+  if (resource !== 'secrets' && !rules.fields.some((rule) => rule.resource === resource)) return NO_HINT;
+  const group = text(REF_GROUP) ?? '';
   const secret = group === '' && resource === 'secrets';
-  const fields = rulesFor(rules, group, resource, subresource);
+  const fields = rulesFor(rules, group, resource, text(REF_SUBRESOURCE) ?? '');
   if (!secret && fields.length === 0) return NO_HINT;
-  return { secret, fields, namespace: doc.text(doc.find(ref, NAMESPACE)), name: doc.text(doc.find(ref, NAME)) };
+  return { secret, fields, namespace: text(REF_NAMESPACE), name: text(REF_NAME) };
 }
 
 function rulesFor(rules: Rules, group: string, resource: string, subresource: string): readonly FieldRule[] {

@@ -13,8 +13,10 @@ export function createSuspicion(rules: Rules): (doc: JsonDocument) => boolean {
   const kinds = new Set(['Secret', ...rules.fields.map(({ kind }) => kind)].flatMap((kind) => [kind, `${kind}List`]));
   const annotations = [...rules.manifestAnnotations].map(jsonName);
   const names = new Set(annotations.map(({ text }) => text));
-  const lengths = new Set(annotations.map(({ bytes }) => bytes.length + 2));
   const kindSize = KIND.bytes.length + 2;
+  const sizes = [kindSize, ...annotations.map(({ bytes }) => bytes.length + 2)];
+  const lengths = new Uint8Array(Math.max(...sizes) + 1);
+  for (const size of sizes) lengths[size] = 1;
 
   const isSuspiciousKind = (doc: JsonDocument, node: Node): boolean => {
     const kind = node < doc.count ? doc.text(node) : undefined;
@@ -27,14 +29,9 @@ export function createSuspicion(rules: Rules): (doc: JsonDocument) => boolean {
       const text = size > MAX_ESCAPED ? '' : (doc.text(node) ?? '');
       return names.has(text) || (text === KIND.text && isSuspiciousKind(doc, node + 1));
     }
-    if (size === kindSize) return doc.is(node, KIND) && isSuspiciousKind(doc, node + 1);
-    return lengths.has(size) && annotations.some((name) => doc.is(node, name));
+    if (size === kindSize && doc.is(node, KIND)) return isSuspiciousKind(doc, node + 1);
+    return annotations.some((name) => doc.is(node, name));
   };
 
-  return (doc) => {
-    for (let node: Node = 0; node < doc.count; node++) {
-      if (doc.isString(node) && isSuspicious(doc, node)) return true;
-    }
-    return false;
-  };
+  return (doc) => doc.someString(lengths, (node) => isSuspicious(doc, node));
 }

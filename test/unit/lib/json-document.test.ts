@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { JsonDocument, jsonName, MAX_DEPTH, NONE, type Node } from '../../../src/lib/json-document.ts';
+import { JsonDocument, jsonName, jsonNames, MAX_DEPTH, NONE, type Node } from '../../../src/lib/json-document.ts';
 
 function scanned(text: string): JsonDocument {
   const doc = new JsonDocument();
@@ -116,5 +116,39 @@ describe('JsonDocument', () => {
     // A key whose value is broken has none.
     expect(() => doc.scan(Buffer.from('{"a":tru}'))).toThrow();
     expect(doc.complete(2)).toBe(false);
+  });
+
+  it('finds several members at once as it finds each of them', () => {
+    const words = ['kind', 'kinds', 'name', 'eman', '', 'é', 'verb'];
+    const names = jsonNames(words.slice(0, 6));
+    const value = fc.jsonValue({ maxDepth: 2 });
+    const member = fc.tuple(fc.constantFrom(...words), fc.boolean(), value).map(([word, escaped, inner]) => {
+      const code = (char: string) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
+      return `${escaped ? `"${[...word].map(code).join('')}"` : JSON.stringify(word)}:${JSON.stringify(inner)}`;
+    });
+    void fc.assert(
+      fc.property(fc.array(member, { maxLength: 12 }), (members) => {
+        const doc = scanned(`[{${members.join(',')}},1]`);
+        const found = new Int32Array(names.names.length);
+        for (const node of [1, 0, NONE]) {
+          doc.findAll(node, names, found);
+          expect([...found]).toEqual(names.names.map((name) => doc.find(node, name)));
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('asks about the strings of the lengths that are marked, about those with a backslash, and about no others', () => {
+    const lengths = new Uint8Array(7);
+    lengths[4] = 1;
+    lengths[6] = 1;
+    const doc = scanned(
+      '{"ab":"abcd","a":["abc","\\u0041bcdefgh",1234,"é","a longer one than any that is marked"],"wxyz":{}}',
+    );
+    const asked: (string | undefined)[] = [];
+    expect(doc.someString(lengths, (node) => asked.push(doc.text(node)) < 0)).toBe(false);
+    expect(asked).toEqual(['ab', 'abcd', 'Abcdefgh', 'é', 'wxyz']);
+    expect(doc.someString(lengths, (node) => doc.text(node) === 'é')).toBe(true);
   });
 });
