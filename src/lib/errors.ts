@@ -54,6 +54,7 @@ export const ERROR_CODES = {
   MIRROR_CERTIFICATE: 'the certificate of the object storage is not trusted',
   MIRROR_CLOCK: 'the clock here and that of the object storage are too far apart',
   MIRROR_OBJECT_TOO_LARGE: 'an object of the mirror is larger than anything that belongs there',
+  MIRROR_OBJECT_MALFORMED: 'an object of the mirror is not what belongs there',
   MIRROR_REFUSED: 'the object storage refused a request',
 } as const;
 
