@@ -1,5 +1,5 @@
 // Checks of a built-in's arguments, in the words of OPA's own.
-import { integerOf, isNumber, RegoSet, typeName, type Value } from '../terms.ts';
+import { compareValues, integerOf, isNumber, RegoObject, RegoSet, typeName, type Value } from '../terms.ts';
 import { BuiltinError } from './types.ts';
 
 function mistyped(position: number, expected: string, value: Value | undefined): BuiltinError {
@@ -24,6 +24,25 @@ export function arrayOperand(args: readonly Value[], position: number): readonly
   const value = args[position - 1];
   if (!Array.isArray(value)) throw mistyped(position, 'array', value);
   return value;
+}
+
+export function objectOperand(args: readonly Value[], position: number): RegoObject {
+  const value = args[position - 1];
+  if (!(value instanceof RegoObject)) throw mistyped(position, 'object', value);
+  return value;
+}
+
+/** The members of an array or a set. */
+export function membersOperand(args: readonly Value[], position: number): readonly Value[] {
+  const value = args[position - 1];
+  if (value instanceof RegoSet) return value.members;
+  if (!Array.isArray(value)) throw mistyped(position, 'one of {array, set}', value);
+  return value;
+}
+
+/** The value of a key that may be any value. */
+export function lookup(object: RegoObject, key: Value): Value | undefined {
+  return object.entries.find(([candidate]) => compareValues(candidate, key) === 0)?.[1];
 }
 
 export function integerOperand(args: readonly Value[], position: number): bigint {

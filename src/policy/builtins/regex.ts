@@ -1,5 +1,6 @@
 // The regular expressions that Wasm leaves to the host, on a linear-time engine with Go's syntax.
 import { RE2JS } from 're2js';
+import { globsIntersect } from './glob-intersection.ts';
 import { integerOperand, stringOperand } from './operands.ts';
 import { type Builtin, type BuiltinContext, BuiltinError } from './types.ts';
 
@@ -15,7 +16,40 @@ export const REGEX: Readonly<Record<string, Builtin>> = {
     const found = findAll(text, compile(stringOperand(args, 1), context), limit);
     return found.map((match) => text.slice(match.start, match.end));
   },
+  'regex.globs_match': (args) => globsIntersect(stringOperand(args, 1), stringOperand(args, 2)),
+  'regex.template_match': (args, context) => {
+    const delimiters = [stringOperand(args, 3), stringOperand(args, 4)] as const;
+    if (delimiters.some((delimiter) => Buffer.byteLength(delimiter) !== 1))
+      throw new BuiltinError('a delimiter has to be exactly one character long');
+    const pattern = fromTemplate(stringOperand(args, 1), delimiters, context);
+    return compile(pattern, context).matcher(stringOperand(args, 2)).find();
+  },
 };
+
+/** The template with what stands between the outermost delimiters as patterns, and the rest as it is. */
+function fromTemplate(template: string, [open, close]: readonly [string, string], context: BuiltinContext): string {
+  let pattern = '^';
+  let level = 0;
+  let start = 0;
+  for (let at = 0; at < template.length; at++) {
+    if (template[at] === open) {
+      if (level++ === 0) {
+        pattern += RE2JS.quote(template.slice(start, at));
+        start = at + 1;
+      }
+    } else if (template[at] === close) {
+      if (--level < 0) break;
+      if (level > 0) continue;
+      const inner = template.slice(start, at);
+      // Each part must be a pattern by itself, too.
+      compile(`^${inner}$`, context);
+      pattern += `(${inner})`;
+      start = at + 1;
+    }
+  }
+  if (level !== 0) throw new BuiltinError(`unbalanced braces in ${JSON.stringify(template)}`);
+  return `${pattern}${RE2JS.quote(template.slice(start))}$`;
+}
 
 const MAX_COMPILED = 100;
 

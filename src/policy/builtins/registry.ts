@@ -1,6 +1,10 @@
 // The one table of built-ins that the host provides. What is in neither this table nor NATIVE_BUILTINS is refused when
 // a bundle is built.
+import { CIDR } from './cidr.ts';
 import { ENCODING } from './encoding.ts';
+import { GRAPH } from './graph.ts';
+import { JSON_BUILTINS } from './json.ts';
+import { JWT } from './jwt.ts';
 import { NUMBERS } from './numbers.ts';
 import { OBJECTS } from './objects.ts';
 import { PRINT } from './print.ts';
@@ -11,8 +15,29 @@ import { STRINGS } from './strings.ts';
 import { TIME } from './time.ts';
 import type { Builtin } from './types.ts';
 import { UNITS } from './units.ts';
+import { URI } from './uri.ts';
+import { URL_QUERY } from './url-query.ts';
+import { UUID } from './uuid.ts';
 
-const FAMILIES = [ENCODING, NUMBERS, OBJECTS, PRINT, REGEX, SEMVER, SPRINTF, STRINGS, TIME, UNITS];
+const FAMILIES = [
+  CIDR,
+  ENCODING,
+  GRAPH,
+  JSON_BUILTINS,
+  JWT,
+  NUMBERS,
+  OBJECTS,
+  PRINT,
+  REGEX,
+  SEMVER,
+  SPRINTF,
+  STRINGS,
+  TIME,
+  UNITS,
+  URI,
+  URL_QUERY,
+  UUID,
+];
 
 export const HOST_BUILTINS: ReadonlyMap<string, Builtin> = new Map(
   FAMILIES.flatMap((family) => Object.entries(family)),
