@@ -19,6 +19,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandFile>>> = {
   check: () => import('./check.ts'),
   export: () => import('./export.ts'),
   copy: () => import('./copy.ts'),
+  mirror: () => import('./mirror.ts'),
   key: () => import('./key.ts'),
 };
 

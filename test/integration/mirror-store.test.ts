@@ -1,4 +1,5 @@
 // The S3 store against a real Object Lock server, with a fault proxy between where the network is the matter.
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -7,12 +8,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { ErrorCode } from '../../src/lib/errors.ts';
+import { probeStore } from '../../src/mirror/probe.ts';
 import { isRetryable } from '../../src/mirror/stores/errors.ts';
 import { openStore } from '../../src/mirror/stores/open.ts';
 import type { RetentionRule, StoreOptions } from '../../src/mirror/stores/options.ts';
+import type { Finding, ProbedStore } from '../../src/mirror/stores/probed.ts';
 import type { ObjectStore } from '../../src/mirror/stores/store.ts';
 import { type Fault, type FaultProxy, startFaultProxy } from '../support/fault-proxy.ts';
 import { CREDENTIALS, type ObjectLockServer, startObjectLockServer } from '../support/object-lock-server.ts';
+import { MAIN } from '../support/sealgate.ts';
 import { collect, storeSuite } from '../support/store-suite.ts';
 
 const RETENTION: RetentionRule = { mode: 'compliance', logDays: 10, bodiesDays: 3, partialDays: 1, legalHold: false };
@@ -34,7 +38,7 @@ afterAll(async () => {
   vi.unstubAllEnvs();
 });
 
-function open(bucket: string, options: Partial<StoreOptions> = {}, endpoint = proxy.endpoint): ObjectStore {
+function open(bucket: string, options: Partial<StoreOptions> = {}, endpoint = proxy.endpoint): ProbedStore {
   const store = openStore(`s3://${bucket}`, {
     clock,
     retention: RETENTION,
@@ -59,8 +63,8 @@ describe('what a bucket keeps', () => {
       const lock = await store.retention(`of/${of}`, version);
       expect(lock).toMatchObject({ mode: 'compliance', legalHold: false });
       const until = lock?.until?.getTime() ?? 0;
-      expect(until).toBeGreaterThanOrEqual(before + days[of] * 86_400_000 - 1000);
-      expect(until).toBeLessThanOrEqual(Date.now() + days[of] * 86_400_000 + 1000);
+      expect(until).toBeGreaterThanOrEqual(before + days[of] * 86_400_000);
+      expect(until).toBeLessThanOrEqual(Date.now() + days[of] * 86_400_000 + 3000);
       await expect(
         server.admin.deleteObject({
           Bucket: bucket,
@@ -400,5 +404,132 @@ describe('TLS and proxies', () => {
       tunnel.close();
       await secure.stop();
     }
+  });
+});
+
+describe('the probe of a bucket', () => {
+  const probe = (store: ProbedStore, nonce = 'n') => collect(probeStore(store, { nonce }));
+  const outcomes = (findings: readonly Finding[]) => Object.fromEntries(findings.map((f) => [f.check, f.outcome]));
+
+  it('proves what the mirror relies on, by trying it', async () => {
+    const store = open(`${await server.bucket()}/p`);
+    expect(outcomes(await probe(store))).toEqual({
+      connection: 'passed',
+      clock: 'passed',
+      versioning: 'passed',
+      'object lock': 'passed',
+      writing: 'passed',
+      creating: 'passed',
+      overwriting: 'passed',
+      lock: 'passed',
+      deleting: 'passed',
+    });
+    // Short: the probe itself should not stay for years.
+    for (const { key, version } of await collect(store.versions('probe/'))) {
+      const until = (await store.retention(key, version))?.until?.getTime() ?? 0;
+      expect(until).toBeLessThan(Date.now() + 120_000);
+    }
+  });
+
+  it('warns of governance that the own credentials can bypass', async () => {
+    const store = open(await server.bucket(), { retention: { ...RETENTION, mode: 'governance' } });
+    const findings = await probe(store);
+    expect(outcomes(findings)).toMatchObject({ lock: 'passed', deleting: 'passed', bypassing: 'warned' });
+    expect(await collect(store.versions('probe/'))).toEqual([]);
+  });
+
+  it('says so when the bucket has no Object Lock, no versioning, or nothing is asked of it', async () => {
+    const without = await server.bucket({ objectLock: false, versioning: true });
+    const findings = await probe(open(without));
+    expect(outcomes(findings)).toMatchObject({ versioning: 'passed', 'object lock': 'failed', store: 'failed' });
+    expect(findings.at(-1)?.message).toMatch(/MIRROR_NO_OBJECT_LOCK/);
+
+    const plain = await server.bucket({ objectLock: false, versioning: false });
+    expect(outcomes(await probe(open(plain)))).toMatchObject({ versioning: 'failed', 'object lock': 'failed' });
+
+    const none = open(plain, { retention: { ...RETENTION, mode: 'none' } });
+    expect(outcomes(await probe(none))).toMatchObject({
+      versioning: 'warned',
+      'object lock': 'warned',
+      writing: 'passed',
+    });
+  });
+
+  it('warns of each class that is not locked', async () => {
+    const retention = { ...RETENTION, logDays: 0, bodiesDays: 0, partialDays: 0 };
+    const findings = await probe(open(await server.bucket(), { retention }));
+    expect(findings.filter(({ check, outcome }) => check === 'retention' && outcome === 'warned')).toHaveLength(3);
+  });
+
+  it('ends with the reason when the bucket cannot be reached', async () => {
+    expect(await probe(open('no-such-bucket'))).toEqual([
+      {
+        check: 'store',
+        outcome: 'failed',
+        message: expect.stringMatching(/^MIRROR_BUCKET_MISSING: .*create the bucket/),
+      },
+    ]);
+  });
+
+  it('fails a clock that is off, and a lock that does not hold', async () => {
+    const store = open(await server.bucket());
+    proxy.rule(() => ({ kind: 'date', date: new Date(Date.now() - 86_400_000) }));
+    const findings = await probe(store);
+    expect(outcomes(findings)).toMatchObject({ clock: 'failed', store: 'failed' });
+    // A server that says "deleted" where it should refuse.
+    proxy.rule(({ method }) => (method === 'DELETE' ? { kind: 'status', status: 204, code: '' } : undefined));
+    expect(outcomes(await probe(store, 'm'))).toMatchObject({ lock: 'passed', deleting: 'failed' });
+    proxy.rule(undefined);
+  });
+});
+
+describe('sealgate mirror check', () => {
+  const dir = mkdtempSync(join(tmpdir(), 'sealgate-mirror-check-'));
+  afterAll(() => rmSync(dir, { recursive: true }));
+
+  const check = async (url: string, ...args: string[]) => {
+    const all = ['mirror', 'check', '--data-dir', dir, '--mirror-url', url, ...args];
+    const s3 = ['--mirror-s3-endpoint', server.endpoint, '--mirror-s3-path-style'];
+    const env = { ...process.env, ...CREDENTIALS };
+    return await new Promise<{ code: number; stdout: string; stderr: string }>((resolve) => {
+      execFile(process.execPath, [MAIN, ...all, ...s3], { env }, (error, stdout, stderr) =>
+        resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr }),
+      );
+    });
+  };
+
+  it('ends with 0 when the bucket is fit, and says what it has tried', async () => {
+    const { code, stdout, stderr } = await check(`s3://${await server.bucket()}/p`);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toMatch(/^ok {4}object lock: /m);
+    expect(stdout).toMatch(/^ok {4}prefix: nothing is mirrored/m);
+    expect(stdout).toMatch(/^FIT: s3:\/\/bucket-\d+\/p does what is asked of it\.\n$/m);
+  });
+
+  it('ends with 14 when it is not, also as JSON', async () => {
+    const { code, stdout } = await check('s3://no-such-bucket', '--json');
+    expect(code).toBe(14);
+    expect(JSON.parse(stdout)).toMatchObject({
+      report: 1,
+      url: 's3://no-such-bucket',
+      fit: false,
+      findings: [{ check: 'store', outcome: 'failed' }],
+    });
+  });
+
+  it('takes a folder, with its warnings', async () => {
+    const { code, stdout } = await check(join(dir, 'mirror'));
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^WARN {2}disk: it is on the same disk/m);
+    expect(stdout).toMatch(/2 to think about/);
+  });
+
+  it('ends with 1 without a mirror or with a URL that is none, and with 2 for what makes no sense', async () => {
+    expect(await check('')).toMatchObject({ code: 1, stderr: expect.stringContaining('CONFIG_INVALID') });
+    expect(await check('gs://bucket')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('MIRROR_URL_INVALID'),
+    });
+    expect(await check('s3://bucket', '--nonsense')).toMatchObject({ code: 2 });
   });
 });

@@ -8,14 +8,8 @@ import type { Clock } from '../../lib/clock.ts';
 import { SealgateError } from '../../lib/errors.ts';
 import { directoryError, systemCode } from './errors.ts';
 import { checkKey } from './keys.ts';
-import {
-  DEFAULT_MAX_BYTES,
-  type GetOptions,
-  type ListedObject,
-  type ObjectStore,
-  type Retention,
-  type StoredVersion,
-} from './store.ts';
+import type { Finding, ProbedStore } from './probed.ts';
+import { DEFAULT_MAX_BYTES, type GetOptions, type ListedObject, type Retention, type StoredVersion } from './store.ts';
 
 /** Files on their way to their names. No key begins with a dot. */
 const UNFINISHED = '.unfinished';
@@ -28,7 +22,7 @@ interface File {
   readonly modified: Date;
 }
 
-export class DirectoryStore implements ObjectStore {
+export class DirectoryStore implements ProbedStore {
   readonly url: string;
   readonly #root: string;
   readonly #clock: Clock;
@@ -99,6 +93,36 @@ export class DirectoryStore implements ObjectStore {
       if (isAbsent(error)) return undefined;
       throw directoryError(error, `${path} cannot be read`);
     }
+  }
+
+  async *inspect(ledgerDir?: string): AsyncIterable<Finding> {
+    if (ledgerDir === undefined) return;
+    const [here, there] = await Promise.all([deviceOf(this.#root), deviceOf(resolve(ledgerDir))]);
+    if (here === there) {
+      yield {
+        check: 'disk',
+        outcome: 'warned',
+        message: `it is on the same disk as the ledger (${resolve(ledgerDir)}), so it protects against nothing: what takes the one takes the other`,
+      };
+    } else yield { check: 'disk', outcome: 'passed', message: 'it is on another disk than the ledger' };
+  }
+
+  async createProbe(key: string, bytes: Uint8Array): Promise<'created' | 'occupied'> {
+    return await this.create(key, bytes);
+  }
+
+  async *attack(key: string): AsyncIterable<Finding> {
+    const path = this.#path(key);
+    try {
+      await rm(path, { force: true });
+    } catch (error) {
+      throw directoryError(error, `${path} cannot be removed`);
+    }
+    yield {
+      check: 'protection',
+      outcome: 'warned',
+      message: `nothing in a folder is locked: the probe could be deleted, and whoever may write ${this.#root} can rewrite it all`,
+    };
   }
 
   close(): void {
@@ -178,6 +202,17 @@ export class DirectoryStore implements ObjectStore {
         const found = await statIfThere(path);
         if (found !== undefined) yield { key, size: found.size, modified: found.mtime };
       }
+    }
+  }
+}
+
+/** Of the folder, or of what is there of the path to it. */
+async function deviceOf(dir: string): Promise<number> {
+  for (let path = dir; ; path = dirname(path)) {
+    try {
+      return (await stat(path)).dev;
+    } catch (error) {
+      if (!isAbsent(error) || dirname(path) === path) throw directoryError(error, `${dir} cannot be looked at`);
     }
   }
 }

@@ -3,13 +3,13 @@ import { fileURLToPath } from 'node:url';
 import { SealgateError } from '../../lib/errors.ts';
 import { DirectoryStore } from './directory.ts';
 import type { StoreOptions } from './options.ts';
+import type { ProbedStore } from './probed.ts';
 import { S3Store } from './s3.ts';
-import type { ObjectStore } from './store.ts';
 
 /**
  * Opens `s3://bucket/prefix`, `file:///folder` or a plain folder; nothing is asked of it yet. Throws MIRROR_URL_INVALID.
  */
-export function openStore(url: string, options: StoreOptions): ObjectStore {
+export function openStore(url: string, options: StoreOptions): ProbedStore {
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(url)?.[1]?.toLowerCase();
   if (url === '') throw new SealgateError('MIRROR_URL_INVALID', 'the URL of the mirror is empty');
   if (scheme === undefined) return new DirectoryStore(url, options.clock);

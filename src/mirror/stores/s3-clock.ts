@@ -1,5 +1,5 @@
-// Whether the clock that retain-until dates are counted from agrees with that of the object storage. The SDK corrects its
-// signatures silently for a clock that is off, and a lock from such a clock ends years early, or cannot end for years.
+// Retain-until dates, and whether our clock agrees with that of the object storage. The SDK corrects its
+// signatures silently for a clock that is off: without this nobody would notice one that is years off before locks end at the wrong time.
 import type { Clock } from '../../lib/clock.ts';
 import { SealgateError } from '../../lib/errors.ts';
 
@@ -46,9 +46,11 @@ export class S3Clock {
     );
   }
 
-  /** A time from now. */
-  in(days: number): Date {
-    return new Date(this.#now() + days * 86_400_000);
+  /** When so many milliseconds will have passed, here and, as far as it has said what time it is, for the server. */
+  in(ms: number): Date {
+    const latest = this.#now() + Math.max(0, -(this.ahead() ?? 0)) + ms;
+    // Whole seconds, because some servers cut the rest off.
+    return new Date(Math.ceil(latest / 1000) * 1000);
   }
 
   #now(): number {
