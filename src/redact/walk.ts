@@ -12,6 +12,8 @@ import { redactUri } from './uri.ts';
 const LOOK_DEPTH = 500;
 /** Shorter strings in there are mostly names. */
 const DEEP_CHARS = 8;
+/** An object that claims more different apiVersions than this could be of any. */
+const MAX_VERSIONS = 8;
 /** A manifest inside a manifest inside a manifest is nobody's. */
 const MAX_MANIFESTS = 3;
 
@@ -282,15 +284,18 @@ export class Walk {
 
   /** Every kind the object claims to be, with every apiVersion; that of its list when it claims none. */
   #identities(node: Node, list: Identity | undefined): readonly Identity[] {
-    const kinds: string[] = [];
-    const versions: string[] = [];
+    const kinds = new Set<string>();
+    const versions = new Set<string>();
     this.#members(node, (key, value) => {
-      if (this.#doc.is(key, KIND)) kinds.push(this.#doc.text(value) ?? '');
-      else if (this.#doc.is(key, API_VERSION)) versions.push(this.#doc.text(value) ?? '');
+      if (this.#doc.is(key, KIND)) kinds.add(this.#doc.text(value) ?? '');
+      else if (this.#doc.is(key, API_VERSION)) versions.add(this.#doc.text(value) ?? '');
     });
-    if (kinds.length === 0) return list === undefined ? [] : [list];
-    if (versions.length === 0) return kinds.map((kind) => ({ kind, apiVersion: undefined }));
-    return kinds.flatMap((kind) => versions.map((apiVersion) => ({ kind, apiVersion })));
+    if (kinds.size === 0) return list === undefined ? [] : [list];
+    // Of hundreds the pairs would take all memory; a kind without a version is the stricter reading.
+    if (versions.size === 0 || versions.size > MAX_VERSIONS) {
+      return [...kinds].map((kind) => ({ kind, apiVersion: undefined }));
+    }
+    return [...kinds].flatMap((kind) => [...versions].map((apiVersion) => ({ kind, apiVersion })));
   }
 
   #fieldRules(node: Node, identities: readonly Identity[], hint: Hint): readonly FieldRule[] {

@@ -481,4 +481,10 @@ describe('redaction of anything else', () => {
       }
     }
   });
+
+  it('survives an object that claims ten thousands of kinds and versions, and takes it for a Secret if it is one of them', () => {
+    const many = (name: string) => Array.from({ length: 20_000 }, (_, i) => `"${name}":"${name}${i}",`).join('');
+    const object = `{${many('kind')}${many('apiVersion')}"kind":"Secret","data":{"a":"${CANARY_BASE64}"}}`;
+    clean(redactor().event(event({ ...ofPods, requestObject: 0 }).replace(':0', `:${object}`)));
+  });
 });
