@@ -11,6 +11,15 @@ const LINE_CHARS = 8;
 /** So much of a value at the end of a text is taken for its beginning, cut off. */
 const HEAD_CHARS = 6;
 const MAX_DEPTH = 64;
+/**
+ * What looking for values may cost for one document, in characters compared: some tenths of a second. A document can hold a
+ * hundred thousand values, and texts that are as long; past this, a text that may quote one goes whole.
+ */
+const MAX_WORK = 2 ** 28;
+/** What looking for a value in an empty text costs, in the same unit. */
+const LOOK_WORK = 500;
+/** Forms of values that are kept; of a document with more, every text may quote one. */
+const MAX_NEEDLES = 32_768;
 
 export interface Scrubber {
   text(text: string): string;
@@ -23,6 +32,8 @@ export interface Scrubber {
 export class RemovedValues {
   readonly #needles = new Set<string>();
   readonly #known: ReadonlySet<string>;
+  readonly #work = { left: MAX_WORK };
+  #scrubber: Scrubber | undefined;
 
   /** `known`: texts that the record shows anyway, such as the object's name and namespace; quoting them reveals nothing. */
   constructor(known: Iterable<string> = []) {
@@ -32,6 +43,10 @@ export class RemovedValues {
   /** `base64`: the value of a Secret's `data`, so that what it stands for is to be found as well. */
   add(value: string, base64 = false): void {
     if (value === '') return;
+    if (this.#needles.size >= MAX_NEEDLES) {
+      this.#work.left = 0;
+      return;
+    }
     this.#forms(value);
     this.#add(unpadded(Buffer.from(value).toString('base64')));
     if (!base64) return;
@@ -44,8 +59,10 @@ export class RemovedValues {
     return this.#needles.size === 0;
   }
 
+  /** Of what was added up to now. All of one document's share what work is left. */
   scrubber(): Scrubber {
-    return createScrubber(this.#needles);
+    this.#scrubber ??= createScrubber(this.#needles, this.#work);
+    return this.#scrubber;
   }
 
   #forms(value: string): void {
@@ -65,7 +82,9 @@ export class RemovedValues {
   }
 
   #add(needle: string): void {
-    if (needle !== '' && !this.#known.has(needle)) this.#needles.add(needle);
+    if (needle === '' || this.#known.has(needle) || this.#needles.has(needle)) return;
+    this.#needles.add(needle);
+    this.#scrubber = undefined;
   }
 }
 
@@ -73,10 +92,15 @@ function unpadded(base64: string): string {
   return base64.trim().replace(/={1,2}$/, '');
 }
 
-function createScrubber(values: ReadonlySet<string>): Scrubber {
+function createScrubber(values: ReadonlySet<string>, work: { left: number }): Scrubber {
+  // Putting them in order is the smaller part of it, as long as that is not done for each of many manifests.
+  work.left -= values.size * LOOK_WORK;
   // A value that holds another one goes first, or its rest would stay.
-  const needles = [...values].sort((a, b) => b.length - a.length);
+  const needles = work.left <= 0 ? [] : [...values].sort((a, b) => b.length - a.length);
   const text = (original: string): string => {
+    if (original === '') return original;
+    work.left -= needles.length * (original.length + LOOK_WORK);
+    if (work.left <= 0) return REDACTED;
     let result = original;
     for (const needle of needles) {
       if (needle.length >= SHORT_CHARS) {
@@ -91,7 +115,7 @@ function createScrubber(values: ReadonlySet<string>): Scrubber {
   const value = (original: unknown, depth: number): unknown => {
     if (typeof original === 'string') return text(original);
     if (typeof original === 'number' || typeof original === 'boolean') {
-      return values.has(String(original)) ? REDACTED : original;
+      return work.left <= 0 || values.has(String(original)) ? REDACTED : original;
     }
     if (typeof original !== 'object' || original === null) return original;
     if (depth > MAX_DEPTH) return REDACTED;

@@ -79,4 +79,29 @@ describe('scrubbing', () => {
   it('does not take a dollar sign in a value or text for a pattern', () => {
     expect(scrubber(['a$&b', '$1xy']).text('a$&b $1xy')).toBe('[redacted] [redacted]');
   });
+
+  it('takes out whole texts where looking for every value in them would take for ever', () => {
+    const values = Array.from({ length: 100_000 }, (_, i) => `value-${i}-of-many`);
+    const { text, value } = scrubber(values);
+    const long = 'nothing of it '.repeat(100_000);
+    for (let i = 0; i < 100; i++) expect(text(`${long} value-99999-of-many`)).toBe('[redacted]');
+    expect(value({ a: long, n: 7, b: null })).toEqual({ '[redacted]': null });
+  });
+
+  it('shares the limit among the manifests of a document', () => {
+    const removed = new RemovedValues();
+    for (let i = 0; i < 30_000; i++) removed.add(`value-${i}-of-many`);
+    let whole = 0;
+    for (let i = 0; i < 2000; i++) {
+      removed.add(`value-of-manifest-${i}`);
+      if (removed.scrubber().text('harmless') === '[redacted]') whole++;
+    }
+    expect(whole).toBeGreaterThan(1900);
+  });
+
+  it('leaves what quotes nothing as it is beside as many values as a Secret usually has', () => {
+    const { text } = scrubber(Array.from({ length: 100 }, (_, i) => `value-${i}-of-many`));
+    const long = 'nothing of it '.repeat(1000);
+    for (let i = 0; i < 20; i++) expect(text(long)).toBe(long);
+  });
 });
