@@ -114,7 +114,7 @@ function* arrayElements(
  * no such place.
  */
 function endOfBroken(bytes: Buffer, start: number): number | undefined {
-  const open: number[] = [];
+  const open = new OpenBrackets();
   for (let at = start; at < bytes.length; at++) {
     switch (bytes[at]) {
       case QUOTE:
@@ -125,22 +125,41 @@ function endOfBroken(bytes: Buffer, start: number): number | undefined {
         open.push(bytes[at] as number);
         break;
       case RIGHT_BRACE:
-        closeBracket(open, LEFT_BRACE);
+        open.close(LEFT_BRACE);
         break;
       case RIGHT_BRACKET:
-        if (!closeBracket(open, LEFT_BRACKET)) return at;
+        if (!open.close(LEFT_BRACKET)) return at;
         break;
       case COMMA:
-        if (open.length === 0) return at;
+        if (open.none) return at;
     }
   }
   return undefined;
 }
 
-function closeBracket(open: number[], opener: number): boolean {
-  const at = open.lastIndexOf(opener);
-  if (at >= 0) open.length = at;
-  return at >= 0;
+class OpenBrackets {
+  readonly #stack: number[] = [];
+  /** How many of them are braces: without it, a closing bracket that fits none would be held against all of them. */
+  #braces = 0;
+
+  get none(): boolean {
+    return this.#stack.length === 0;
+  }
+
+  push(opener: number): void {
+    this.#stack.push(opener);
+    if (opener === LEFT_BRACE) this.#braces++;
+  }
+
+  /** Closes the innermost of this kind and what is open inside it; false when there is none. */
+  close(opener: number): boolean {
+    if ((opener === LEFT_BRACE ? this.#braces : this.#stack.length - this.#braces) === 0) return false;
+    for (let inner = this.#stack.pop(); inner !== undefined; inner = this.#stack.pop()) {
+      if (inner === LEFT_BRACE) this.#braces--;
+      if (inner === opener) break;
+    }
+    return true;
+  }
 }
 
 function closingQuote(bytes: Buffer, opening: number): number {

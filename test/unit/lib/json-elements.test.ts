@@ -103,4 +103,12 @@ describe('elements', () => {
       { numRuns: 2000 },
     );
   });
+
+  it('finds the end of a broken element however many brackets in it fit no other', () => {
+    const item = `${'['.repeat(400_000)}${'}'.repeat(400_000)}`;
+    expect(cut(`{"items":[${item}${']'.repeat(400_000)},1]}`).elements).toEqual([
+      `!${item}${']'.repeat(400_000)}`,
+      '1',
+    ]);
+  });
 });
