@@ -35,6 +35,11 @@ export const TOOLS = {
     package: 'github.com/transparency-dev/tessera/cmd/fsck',
     versionOf: 'github.com/transparency-dev/tessera',
   },
+  litewitness: {
+    module: 'litewitness',
+    package: 'filippo.io/torchwood/cmd/litewitness',
+    versionOf: 'filippo.io/torchwood',
+  },
   conformance: { module: 'conformance', package: '.' },
   tlogcheck: { module: 'tlogcheck', package: '.' },
   versitygw: {

@@ -21,6 +21,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandFile>>> = {
   copy: () => import('./copy.ts'),
   mirror: () => import('./mirror.ts'),
   key: () => import('./key.ts'),
+  witness: () => import('./witness.ts'),
 };
 
 const program = new Command('sealgate')

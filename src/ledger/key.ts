@@ -3,9 +3,8 @@ import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
 import { existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, parse } from 'node:path';
 import { messageOf, SealgateError } from '../lib/errors.ts';
-import { seedOf } from '../tlog/ed25519.ts';
-import { createSigner } from '../tlog/note.ts';
-import { formatVkey, isKeyName, parseVkey } from '../tlog/vkey.ts';
+import { rawPublicKey, seedOf } from '../tlog/ed25519.ts';
+import { formatVkey, isKeyName, makeVerifierKey, parseVkey, type SignatureType } from '../tlog/vkey.ts';
 import { fsyncAncestors, fsyncPath } from './files.ts';
 
 export interface LedgerKey {
@@ -22,6 +21,8 @@ export interface KeyFileOptions {
   readonly vkeyFile?: string;
   /** The key before this one: a vkey file that still names it is brought up to date. */
   readonly previous?: LedgerKey | undefined;
+  /** What the key signs. Default: `ed25519`, a log's notes. */
+  readonly type?: SignatureType;
 }
 
 /**
@@ -32,7 +33,7 @@ export function loadOrCreateKey(file: string, logName: string, options: KeyFileO
   return withKeyFile(file, () => {
     requireKeyName(logName);
     if (!existsSync(file)) createKeyFile(file);
-    const key = readKeyFile(file, logName);
+    const key = readKeyFile(file, logName, options.type);
     keepVkeyFile(options.vkeyFile ?? vkeyFileOf(file), file, key, options.previous);
     return key;
   });
@@ -137,7 +138,7 @@ function newKey(): string {
   return generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
 }
 
-function readKeyFile(file: string, logName: string): LedgerKey {
+function readKeyFile(file: string, logName: string, type: SignatureType = 'ed25519'): LedgerKey {
   const stat = statSync(file);
   if (!stat.isFile()) throw new SealgateError('KEY_INVALID', `${file} is not a file`);
   const mode = stat.mode & 0o777;
@@ -171,7 +172,7 @@ function readKeyFile(file: string, logName: string): LedgerKey {
   }
   return {
     name: logName,
-    vkey: formatVkey(createSigner(logName, privateKey).key),
+    vkey: formatVkey(makeVerifierKey(logName, type, rawPublicKey(privateKey))),
     privateKey: new Uint8Array(seedOf(privateKey)),
   };
 }

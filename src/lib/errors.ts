@@ -56,6 +56,10 @@ export const ERROR_CODES = {
   MIRROR_OBJECT_TOO_LARGE: 'an object of the mirror is larger than anything that belongs there',
   MIRROR_OBJECT_MALFORMED: 'an object of the mirror is not what belongs there',
   MIRROR_REFUSED: 'the object storage refused a request',
+  WITNESS_STATE_INVALID: 'the memory of a witness is missing or cannot be read',
+  WITNESS_UNAVAILABLE: 'a witness does not answer, or refuses to cosign',
+  WITNESS_CONTRADICTS: 'a witness has cosigned another history of this log, or more of it than is here',
+  WITNESS_POLICY_INVALID: 'a witness policy cannot be read',
 } as const;
 
 export type ErrorCode = keyof typeof ERROR_CODES;

@@ -16,6 +16,7 @@ export const TLOG_ERROR_CODES = {
   PROOF_MALFORMED: 'the proof does not follow its format, or cannot have this many hashes',
   PROOF_INVALID: 'the proof does not lead to the root',
   TILE_MALFORMED: 'a tile path, tile or entry bundle does not follow its format',
+  POLICY_MALFORMED: 'the witness policy does not follow its format',
   ENTRY_TOO_LARGE: 'an entry is too large for an entry bundle',
 } as const;
 

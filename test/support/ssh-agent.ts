@@ -1,0 +1,56 @@
+// An ssh-agent with one Ed25519 key, as far as litewitness asks one (draft-miller-ssh-agent: identities, sign).
+import { createHash, type KeyObject, sign } from 'node:crypto';
+import { createServer, type Server, type Socket } from 'node:net';
+import { rawPublicKey } from '../../src/tlog/ed25519.ts';
+
+const FAILURE = Buffer.of(5);
+const string = (bytes: Buffer | string): Buffer => {
+  const content = Buffer.from(bytes);
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(content.length);
+  return Buffer.concat([length, content]);
+};
+const TYPE = 'ssh-ed25519';
+
+export interface SshAgent {
+  /** As ssh-add prints it: `SHA256:…`. */
+  readonly fingerprint: string;
+  close(): void;
+}
+
+/** Listens on a Unix socket. */
+export async function startSshAgent(socket: string, key: KeyObject): Promise<SshAgent> {
+  const blob = Buffer.concat([string(TYPE), string(rawPublicKey(key))]);
+  const one = Buffer.of(0, 0, 0, 1);
+  const answer = (message: Buffer): Buffer => {
+    if (message[0] === 11) return Buffer.concat([Buffer.of(12), one, string(blob), string('test')]);
+    if (message[0] !== 13) return FAILURE;
+    const keyEnd = 5 + message.readUInt32BE(1);
+    if (!message.subarray(5, keyEnd).equals(blob)) return FAILURE;
+    const data = message.subarray(keyEnd + 4, keyEnd + 4 + message.readUInt32BE(keyEnd));
+    return Buffer.concat([Buffer.of(14), string(Buffer.concat([string(TYPE), string(sign(null, data, key))]))]);
+  };
+  const sockets = new Set<Socket>();
+  const server: Server = createServer((client) => {
+    sockets.add(client);
+    let rest = Buffer.alloc(0);
+    client.on('error', () => client.destroy());
+    client.on('data', (chunk) => {
+      rest = Buffer.concat([rest, Buffer.from(chunk)]);
+      while (rest.length >= 4 && rest.length >= 4 + rest.readUInt32BE(0)) {
+        const end = 4 + rest.readUInt32BE(0);
+        client.write(string(answer(rest.subarray(4, end))));
+        rest = rest.subarray(end);
+      }
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(socket, resolve));
+  const digest = createHash('sha256').update(blob).digest('base64').replace(/=+$/, '');
+  return {
+    fingerprint: `SHA256:${digest}`,
+    close: () => {
+      for (const client of sockets) client.destroy();
+      server.close();
+    },
+  };
+}
