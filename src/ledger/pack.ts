@@ -1,4 +1,5 @@
 // Packs: the bodies of consecutive entries, compressed together (docs/ledger-format.md, "Body").
+import { createHash } from 'node:crypto';
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { SealgateError } from '../lib/errors.ts';
 import { SALT_BYTES } from './commitment.ts';
@@ -82,6 +83,18 @@ export class PackBuilder {
     this.#count = 0;
     if (this.#buffer.length > MAX_PACK_BYTES) this.#buffer = Buffer.allocUnsafe(MAX_PACK_BYTES);
   }
+}
+
+/**
+ * The checksum in a pack's row: SHA-256 over `first` (8 bytes), count (4), codec (1) and the data as stored. The commitments
+ * say that no body was changed; this says that the bytes were not, some of which (padding, in Zstandard) no decoder looks at.
+ */
+export function packSum(first: number, { count, codec, data }: EncodedPack): Buffer {
+  const head = Buffer.alloc(13);
+  head.writeUIntBE(first, 2, 6);
+  head.writeUInt32BE(count, 8);
+  head.writeUInt8(codec, 12);
+  return createHash('sha256').update(head).update(data).digest();
 }
 
 /**

@@ -11,7 +11,7 @@ import { subtreesOf } from '../tlog/subtree.ts';
 import { commitment } from './commitment.ts';
 import { type EntryKind, type Leaf, NO_PREVIOUS } from './entry.ts';
 import { parseLeaf } from './leaf.ts';
-import { decodePack, MAX_PACK_BYTES, RECORD_HEADER_BYTES } from './pack.ts';
+import { decodePack, MAX_PACK_BYTES, packSum, RECORD_HEADER_BYTES } from './pack.ts';
 
 /** One subtree row covers 256 rows of the level below. */
 export const SUBTREE_LEVELS = 8;
@@ -176,12 +176,12 @@ function followTail(
 function checkBodies(context: Context, tail: readonly Leaf[], size: number): void {
   const begin = size - tail.length;
   const packs = context.db
-    .prepare<[number], { first: number; count: number; codec: number; data: Buffer }>(
-      'SELECT first, count, codec, data FROM pack WHERE first >= (SELECT max(first) FROM pack WHERE first <= ?) ORDER BY first',
+    .prepare<[number], { first: number; count: number; codec: number; data: Buffer; sum: Buffer }>(
+      'SELECT first, count, codec, data, sum FROM pack WHERE first >= (SELECT max(first) FROM pack WHERE first <= ?) ORDER BY first',
     )
     .iterate(Math.min(begin, size - 1));
   let next: number | undefined;
-  for (const { first, count, codec, data } of packs) {
+  for (const { first, count, codec, data, sum } of packs) {
     if (next !== undefined && first !== next) throw corrupt(context, `the bodies of entries from ${next} are missing`);
     next = first + count;
     const own = tail.slice(Math.max(0, first - begin), Math.max(0, next - begin));
@@ -196,6 +196,9 @@ function checkBodies(context: Context, tail: readonly Leaf[], size: number): voi
       if (body === undefined || body.body.length !== leaf.size || commitment(body.salt, body.body) !== leaf.body) {
         throw corrupt(context, `the body of entry ${leaf.seq} is not the one that its leaf commits to`);
       }
+    }
+    if (!packSum(first, { count, codec, data }).equals(sum)) {
+      throw corrupt(context, `the checksum of the pack with the bodies of entries ${first} to ${next - 1} is another`);
     }
   }
   if (next !== size) throw corrupt(context, `it has ${size} leaves but bodies up to ${next ?? 0}`);

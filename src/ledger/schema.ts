@@ -10,7 +10,7 @@ export const APPLICATION_ID = 0x53474c44;
 const TABLES = [
   'CREATE TABLE meta       (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID',
   'CREATE TABLE leaf       (seq INTEGER PRIMARY KEY, leaf BLOB NOT NULL) STRICT',
-  'CREATE TABLE pack       (first INTEGER PRIMARY KEY, count INTEGER NOT NULL, codec INTEGER NOT NULL, data BLOB NOT NULL) STRICT',
+  'CREATE TABLE pack       (first INTEGER PRIMARY KEY, count INTEGER NOT NULL, codec INTEGER NOT NULL, data BLOB NOT NULL, sum BLOB NOT NULL) STRICT',
   'CREATE TABLE checkpoint (size INTEGER PRIMARY KEY, note BLOB NOT NULL) STRICT',
   'CREATE TABLE subtree    (level INTEGER NOT NULL, idx INTEGER NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (level, idx)) STRICT, WITHOUT ROWID',
 ];
@@ -22,7 +22,7 @@ const NEXT_PACK = '(SELECT coalesce((SELECT first + count FROM pack ORDER BY fir
 const APPENDS: Readonly<Record<string, string>> = {
   meta: 'NOT EXISTS (SELECT 1 FROM leaf) AND NOT EXISTS (SELECT 1 FROM meta WHERE key = NEW.key)',
   leaf: `NEW.seq = ${NEXT_LEAF}`,
-  pack: `NEW.first = ${NEXT_PACK} AND NEW.count BETWEEN 1 AND 256 AND NEW.first + NEW.count <= ${NEXT_LEAF}`,
+  pack: `NEW.first = ${NEXT_PACK} AND NEW.count BETWEEN 1 AND 256 AND NEW.first + NEW.count <= ${NEXT_LEAF} AND length(NEW.sum) = 32`,
   checkpoint: `NEW.size > (SELECT coalesce(max(size), 0) FROM checkpoint) AND NEW.size <= ${NEXT_LEAF}`,
   subtree:
     'NEW.level >= 1 AND NEW.idx = (SELECT coalesce(max(idx) + 1, 0) FROM subtree WHERE level = NEW.level) AND length(NEW.hash) = 32',

@@ -13,7 +13,7 @@ import { type EntryKind, FORMAT_VERSION, type LeafExtra, MAX_LEAF_BYTES, NO_PREV
 import { FileWatch } from './file-watch.ts';
 import { fsyncPath, newShardPath } from './files.ts';
 import { encodeLeaf } from './leaf.ts';
-import { PackBuilder } from './pack.ts';
+import { PackBuilder, packSum } from './pack.ts';
 import { readShardState, type ShardState, SUBTREE_LEVELS } from './recover.ts';
 import { assertSchema, configureWriter, createSchema } from './schema.ts';
 import { openError, outcomeOf, SMALLEST_DATABASE_BYTES } from './sqlite-errors.ts';
@@ -270,7 +270,7 @@ export class Store {
     const flush = (): void => {
       const pack = this.#packs.take();
       if (pack === undefined) return;
-      statements.insertPack.run(packFirst, pack.count, pack.codec, pack.data);
+      statements.insertPack.run(packFirst, pack.count, pack.codec, pack.data, packSum(packFirst, pack));
       packFirst += pack.count;
     };
     for (const { kind, extra, body } of entries) {
@@ -325,7 +325,7 @@ function prepareStatements(db: Database.Database) {
     pages: db.prepare<[], number>('PRAGMA page_count').pluck(),
     walState: db.prepare('PRAGMA wal_checkpoint(NOOP)').raw(),
     insertLeaf: db.prepare('INSERT INTO leaf (seq, leaf) VALUES (?, ?)'),
-    insertPack: db.prepare('INSERT INTO pack (first, count, codec, data) VALUES (?, ?, ?, ?)'),
+    insertPack: db.prepare('INSERT INTO pack (first, count, codec, data, sum) VALUES (?, ?, ?, ?, ?)'),
     insertSubtree: db.prepare('INSERT INTO subtree (level, idx, hash) VALUES (?, ?, ?)'),
     insertCheckpoint: db.prepare('INSERT INTO checkpoint (size, note) VALUES (?, ?)'),
   };

@@ -1,6 +1,6 @@
 // Walks the packs of a shard beside its leaves: their layout (no gap, no overlap) and every body against its commitment.
 import type { PackRow, ShardFile } from './verify-file.ts';
-import { type Commitment, checkPack, MAX_PACK_ENTRIES, packedLimit, recordsLimit } from './verify-pack.ts';
+import { type Commitment, checkPack, MAX_PACK_ENTRIES, packedLimit, recordsLimit, sumOf } from './verify-pack.ts';
 import { entriesText, type Findings } from './verify-report.ts';
 
 /** More entries than this missing in a row are passed over in one step. */
@@ -88,8 +88,13 @@ export class BodyWalk {
       this.#close(this.#pack);
     }
     this.#flushMissing(end);
-    // Beyond the last leaf nothing says what the bodies are, but the packs still have to follow one another.
-    for (let pack = this.#pack; pack !== undefined; pack = this.#pull()) this.#next = pack.first + pack.count;
+    // Beyond the last leaf nothing says what the bodies are, but the packs still have to follow one another and to be whole.
+    for (let pack = this.#pack; pack !== undefined; pack = this.#pull()) {
+      this.#next = pack.first + pack.count;
+      this.#window = Array<undefined>(pack.count).fill(undefined);
+      const data = this.#wanted(pack) ? this.#load(pack) : undefined;
+      if (data !== undefined) this.#checkSum(pack, data);
+    }
     if (this.#unread > 0) {
       this.#findings.unchecked(
         `shard ${this.#shard}: the bodies of ${this.#unread} entries whose leaves are missing or unreadable: nothing says what they should be`,
@@ -124,27 +129,35 @@ export class BodyWalk {
   }
 
   #close(pack: PackRow): void {
-    const last = pack.first + pack.count - 1;
-    if (last >= this.#from && pack.first <= this.#to) this.#check(pack);
+    if (this.#wanted(pack)) this.#check(pack);
     this.#window = [];
     this.#pack = this.#pull();
   }
 
-  #check(pack: PackRow): void {
+  #wanted({ first, count }: PackRow): boolean {
+    return first + count > this.#from && first <= this.#to;
+  }
+
+  /** Its data; undefined, and reported, when it has none that the entries in the window allow. */
+  #load(pack: PackRow): Buffer | undefined {
     const last = pack.first + pack.count - 1;
     const limit = recordsLimit(this.#window);
     if (limit === undefined || pack.length > packedLimit(limit)) {
       this.#damaged(pack.first, last, 'its data is not a blob of a size that its entries allow');
-      return;
+      return undefined;
     }
     const data = pack.data ?? this.#file.packData(pack.first);
-    if (data === undefined) {
-      this.#damaged(pack.first, last, 'its data cannot be read');
-      return;
-    }
+    if (data === undefined) this.#damaged(pack.first, last, 'its data cannot be read');
+    return data;
+  }
+
+  #check(pack: PackRow): void {
+    const data = this.#load(pack);
+    if (data === undefined) return;
     const result = checkPack(pack.codec, data, this.#window);
     this.checked += result.checked;
     if (pack.first === 0) this.firstBody = result.firstBody;
+    if (result.problems.length === 0) this.#checkSum(pack, data);
     for (const problem of result.problems) {
       if (problem.kind === 'damaged') {
         this.#damaged(pack.first + problem.from, pack.first + problem.to, problem.message, pack);
@@ -154,6 +167,16 @@ export class BodyWalk {
         this.#findings.add({ code: 'body-changed', shard: this.#shard, from: seq, to: seq, message });
       }
     }
+  }
+
+  #checkSum({ first, count, codec, sum }: PackRow, data: Buffer): void {
+    const own = sumOf(first, count, codec, data);
+    if (sum !== undefined && own?.equals(sum) === true) return;
+    this.#damaged(
+      first,
+      first + count - 1,
+      sum === undefined ? 'its checksum is not 32 bytes' : 'its checksum is another',
+    );
   }
 
   #damaged(from: number, to: number, why: string, pack?: PackRow): void {

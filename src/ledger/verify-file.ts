@@ -24,7 +24,7 @@ const MAX_NOTE_BYTES = 16 * 1024;
 const SCHEMA: Readonly<Record<string, string>> = {
   meta: 'key TEXT 1, value TEXT 0',
   leaf: 'seq INTEGER 1, leaf BLOB 0',
-  pack: 'first INTEGER 1, count INTEGER 0, codec INTEGER 0, data BLOB 0',
+  pack: 'first INTEGER 1, count INTEGER 0, codec INTEGER 0, data BLOB 0, sum BLOB 0',
   checkpoint: 'size INTEGER 1, note BLOB 0',
 };
 
@@ -46,6 +46,8 @@ export interface PackRow {
   /** Bytes of the data. */
   readonly length: number;
   readonly data: Buffer | undefined;
+  /** Undefined when it is not 32 bytes. */
+  readonly sum: Buffer | undefined;
 }
 
 export interface CheckpointRow {
@@ -228,17 +230,19 @@ export class ShardFile {
     const chunk = this.#db
       .prepare(
         `SELECT first, count, codec, length(data), typeof(data),
-           CASE WHEN typeof(data) = 'blob' AND length(data) <= ${INLINE_PACK_BYTES} THEN data END
+           CASE WHEN typeof(data) = 'blob' AND length(data) <= ${INLINE_PACK_BYTES} THEN data END,
+           CASE WHEN typeof(sum) = 'blob' AND length(sum) = 32 THEN sum END
          FROM pack NOT INDEXED WHERE first >= ? AND first < ? ORDER BY first LIMIT ?`,
       )
       .raw();
-    for (const [first, count, codec, length, type, data] of this.#rows(chunk, end, PACK_CHUNK, damaged)) {
+    for (const [first, count, codec, length, type, data, sum] of this.#rows(chunk, end, PACK_CHUNK, damaged)) {
       yield {
         first: Number(first),
         count: typeof count === 'number' && Number.isSafeInteger(count) ? count : 0,
         codec: typeof codec === 'number' ? codec : -1,
         length: type === 'blob' && typeof length === 'number' ? length : Number.POSITIVE_INFINITY,
         data: Buffer.isBuffer(data) ? data : undefined,
+        sum: Buffer.isBuffer(sum) ? sum : undefined,
       };
     }
   }
@@ -307,7 +311,9 @@ export class ShardFile {
 
   /** The data of a pack that was too large to come with its row. */
   packData(first: number): Buffer | undefined {
-    const [data] = this.#guard(() => row(this.#db.prepare('SELECT data FROM pack WHERE first = ?').raw().get(first)));
+    const [data] = this.#guard(() =>
+      row(this.#db.prepare('SELECT data FROM pack NOT INDEXED WHERE first = ?').raw().get(first)),
+    );
     return Buffer.isBuffer(data) ? data : undefined;
   }
 

@@ -1,6 +1,6 @@
-// Checks the bodies of one pack against the commitments in their leaves. The data is attacker-controlled: what it may unpack
+// Checks one pack: its bytes against its checksum, its bodies against the commitments in their leaves. The data is attacker-controlled: what it may unpack
 // to is known before it is unpacked, so that a Zstandard bomb stops at that length.
-import { createHmac, hash } from 'node:crypto';
+import { createHash, createHmac, hash } from 'node:crypto';
 import { zstdDecompressSync } from 'node:zlib';
 import { messageOf } from '../lib/errors.ts';
 
@@ -42,6 +42,16 @@ export interface PackCheck {
   readonly checked: number;
   /** The body of the pack's first entry, when it is what its leaf commits to. */
   readonly firstBody?: Buffer;
+}
+
+/** What the `sum` of a pack's row has to be; undefined when its codec does not exist. */
+export function sumOf(first: number, count: number, codec: number, data: Buffer): Buffer | undefined {
+  if (codec !== 0 && codec !== 1) return undefined;
+  const head = Buffer.alloc(13);
+  head.writeBigUInt64BE(BigInt(first));
+  head.writeUInt32BE(count, 8);
+  head[12] = codec;
+  return createHash('sha256').update(head).update(data).digest();
 }
 
 /**

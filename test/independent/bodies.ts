@@ -1,5 +1,5 @@
-// Packs: unpacks them and holds each body against the commitment in its leaf.
-import { createHmac } from 'node:crypto';
+// Packs: holds their bytes against their checksum, unpacks them and holds each body against the commitment in its leaf.
+import { createHash, createHmac } from 'node:crypto';
 import { zstdDecompressSync } from 'node:zlib';
 import type { Add } from './finding.ts';
 import type { Leaf } from './leaf.ts';
@@ -17,6 +17,8 @@ interface Pack {
   end: number;
   codec: number;
   data: Uint8Array;
+  /** Its checksum, until it was compared. */
+  sum: unknown;
   /** Once it was decoded. */
   records?: Buffer;
   /** Entry whose record is next, and where it begins. */
@@ -84,7 +86,7 @@ export class Bodies {
         this.#report('tampered', 'a pack overlaps the one before', first, Math.min(end, this.#covered) - 1);
       } else {
         this.#covered = end;
-        return { first, end, codec, data, offset: 0, next: first, given: false };
+        return { first, end, codec, data, sum: row.value['sum'], offset: 0, next: first, given: false };
       }
     }
     return undefined;
@@ -102,10 +104,25 @@ export class Bodies {
       }
       return;
     }
+    this.#sum(pack);
     // The walk goes by the records' own lengths. A pack of one with a malformed leaf has no limit to unpack it by.
     if (leaf === undefined && pack.end - pack.first === 1) return;
     while (pack.next < seq && !pack.given) this.#record(pack, undefined);
     if (!pack.given) this.#record(pack, leaf);
+  }
+
+  #sum(pack: Pack): void {
+    const { sum, codec, data, first, end } = pack;
+    if (sum === undefined) return;
+    pack.sum = undefined;
+    if (!(codec <= 255)) return; // not one of this version: reported when it is unpacked
+    const head = Buffer.alloc(13);
+    head.writeBigUInt64BE(BigInt(first));
+    head.writeUInt32BE(end - first, 8);
+    head.writeUInt8(codec, 12);
+    const own = createHash('sha256').update(head).update(data).digest();
+    if (!(sum instanceof Uint8Array) || !own.equals(sum))
+      this.#report('tampered', 'the pack does not have its checksum', first, end - 1);
   }
 
   #record(pack: Pack, leaf: Leaf | undefined): void {
@@ -159,6 +176,7 @@ export class Bodies {
     }
     for (let pack = this.#current; pack !== undefined; pack = this.#load()) {
       const from = Math.max(pack.first, size);
+      this.#sum(pack);
       if (pack.end > size)
         this.#report('incomplete', 'there are bodies, but their leaves are missing', from, pack.end - 1);
     }

@@ -16,7 +16,7 @@ import { type Checkpoint, type Key, openCheckpoint, parseVkey } from './note.ts'
 const COLUMNS: Record<string, string> = {
   meta: 'key TEXT 1 0,value TEXT 0 0',
   leaf: 'seq INTEGER 1 0,leaf BLOB 0 0',
-  pack: 'first INTEGER 1 0,count INTEGER 0 0,codec INTEGER 0 0,data BLOB 0 0',
+  pack: 'first INTEGER 1 0,count INTEGER 0 0,codec INTEGER 0 0,data BLOB 0 0,sum BLOB 0 0',
   checkpoint: 'size INTEGER 1 0,note BLOB 0 0',
 };
 
@@ -198,7 +198,10 @@ function followEntries(
   add: Add,
 ): { entries: number; link: Buffer | undefined; kind: string | undefined } {
   const chain = new Chain(expected, add);
-  const bodies = new Bodies(select(db, 'first, count, codec, data', 'pack', 'first'), add);
+  const bodies = new Bodies(
+    select(db, 'first, count, codec, data, CASE WHEN length(sum) < 100 THEN sum END AS sum', 'pack', 'first'),
+    add,
+  );
   const leaf = 'CASE WHEN length(leaf) < 65536 THEN leaf END AS leaf';
   for (const row of { [Symbol.iterator]: () => select(db, `seq, ${leaf}`, 'leaf', 'seq') }) {
     const seq = int(row['seq']);

@@ -99,10 +99,19 @@ export function miniRecord(salt: Buffer, body: Buffer): Buffer {
   return Buffer.concat([Buffer.of(1), salt, length, body]);
 }
 
+/** The checksum of a pack's row. */
+export function miniSum(first: number, count: number, codec: number, data: Buffer): Buffer {
+  const head = Buffer.alloc(13);
+  new DataView(head.buffer, head.byteOffset).setBigInt64(0, BigInt(first));
+  new DataView(head.buffer, head.byteOffset).setInt32(8, count);
+  head[12] = codec;
+  return sha256(head, data);
+}
+
 const SCHEMA = `
 CREATE TABLE meta       (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE leaf       (seq INTEGER PRIMARY KEY, leaf BLOB NOT NULL) STRICT;
-CREATE TABLE pack       (first INTEGER PRIMARY KEY, count INTEGER NOT NULL, codec INTEGER NOT NULL, data BLOB NOT NULL) STRICT;
+CREATE TABLE pack       (first INTEGER PRIMARY KEY, count INTEGER NOT NULL, codec INTEGER NOT NULL, data BLOB NOT NULL, sum BLOB NOT NULL) STRICT;
 CREATE TABLE checkpoint (size INTEGER PRIMARY KEY, note BLOB NOT NULL) STRICT;
 CREATE TABLE subtree    (level INTEGER NOT NULL, idx INTEGER NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (level, idx)) STRICT, WITHOUT ROWID;
 `;
@@ -130,7 +139,7 @@ export function writeMiniShard(folder: string, shard: MiniShard): string {
     for (const pair of Object.entries({ origin, shard: String(shard.number), log: shard.key.name })) meta.run(...pair);
     const leaf = db.prepare('INSERT INTO leaf VALUES (?, ?)');
     for (const [seq, { bytes }] of leaves.entries()) leaf.run(seq, bytes);
-    const pack = db.prepare('INSERT INTO pack VALUES (?, ?, ?, ?)');
+    const pack = db.prepare('INSERT INTO pack VALUES (?, ?, ?, ?, ?)');
     let first = 0;
     for (const wanted of [...shard.packs, 256]) {
       const count = Math.min(wanted, leaves.length - first);
@@ -139,7 +148,8 @@ export function writeMiniShard(folder: string, shard: MiniShard): string {
       const records = Buffer.concat(
         range.map(({ salt }, i) => miniRecord(salt, shard.entries[first + i]?.body as Buffer)),
       );
-      pack.run(first, count, count === 1 ? 0 : 1, count === 1 ? records : zstdCompressSync(records));
+      const [codec, data] = count === 1 ? ([0, records] as const) : ([1, zstdCompressSync(records)] as const);
+      pack.run(first, count, codec, data, miniSum(first, count, codec, data));
       first += count;
     }
     const checkpoint = db.prepare('INSERT INTO checkpoint VALUES (?, ?)');

@@ -1,7 +1,7 @@
 // What can be done to a small ledger, and what a verifier must say of it: status, and the entry or the range it names.
 import { createHmac } from 'node:crypto';
 import fs from 'node:fs';
-import { zstdCompressSync } from 'node:zlib';
+import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import Database from 'better-sqlite3';
 import type { FindingCode, VerifyStatus } from '../../src/ledger/verify-report.ts';
 import {
@@ -16,7 +16,7 @@ import {
   miniSign,
   writeMiniShard,
 } from './mini-ledger.ts';
-import { flipByte, leafAt, setLeaf, shiftRows } from './tamper.ts';
+import { flipByte, leafAt, packAt, setLeaf, setPack, shiftRows } from './tamper.ts';
 
 export const KEY = miniKey('example.org/test/0', 7);
 export const OTHER = miniKey('example.org/test/0', 8);
@@ -85,6 +85,8 @@ export interface Expected {
 export interface Attack {
   readonly name: string;
   readonly change?: (db: Database.Database) => void;
+  /** Leaves the checksums of packs as they were. */
+  readonly accident?: boolean;
   /** Something done instead to the ledger's folder, or to the shard's file in it. */
   readonly folder?: (folder: string, file: string) => void;
   /** Outside checkpoints. */
@@ -92,6 +94,21 @@ export interface Attack {
   readonly keys?: readonly string[];
   readonly status: VerifyStatus;
   readonly findings: Expected['findings'];
+}
+
+/** The frame with a bit flipped that leaves what it unpacks to as it was. */
+function withPaddingFlipped(frame: Buffer): Buffer {
+  const records = zstdDecompressSync(frame);
+  for (let bit = 0; bit < frame.length * 8; bit++) {
+    const changed = Buffer.from(frame);
+    changed[bit >> 3] = (changed[bit >> 3] as number) ^ (1 << (bit & 7));
+    try {
+      if (zstdDecompressSync(changed).equals(records)) return changed;
+    } catch {
+      // No longer a frame: not this one.
+    }
+  }
+  throw new Error('every bit of the frame matters');
 }
 
 const WITHIN = (text: string, key: string): number => text.indexOf(`"${key}":`) + key.length + 4;
@@ -241,7 +258,7 @@ export const ATTACKS: readonly Attack[] = [
       const bodies = ENTRIES.slice(1, 9).map(({ body }) => body);
       bodies[3] = Buffer.from((bodies[3] as Buffer).toString().replace('get', 'put'));
       const records = bodies.map((body, i) => miniRecord(LEAVES[1 + i]?.salt as Buffer, body));
-      db.prepare('UPDATE pack SET data = ? WHERE first = 1').run(zstdCompressSync(Buffer.concat(records)));
+      setPack(db, 1, zstdCompressSync(Buffer.concat(records)));
     },
     status: 'tampered',
     findings: [['body-changed', 4, 4]],
@@ -252,21 +269,20 @@ export const ATTACKS: readonly Attack[] = [
       const bodies = ENTRIES.slice(1, 9).map(({ body }) => body);
       bodies[3] = Buffer.from((bodies[3] as Buffer).toString().replace('get', 'delete'));
       const records = bodies.map((body, i) => miniRecord(LEAVES[1 + i]?.salt as Buffer, body));
-      db.prepare('UPDATE pack SET data = ? WHERE first = 1').run(zstdCompressSync(Buffer.concat(records)));
+      setPack(db, 1, zstdCompressSync(Buffer.concat(records)));
     },
     status: 'tampered',
     findings: [['body-changed', 4, 4]],
   },
   {
     name: 'a pack cannot be unpacked',
-    change: (db) =>
-      db.prepare('UPDATE pack SET data = ? WHERE first = 1').run(Buffer.from('28b52ffd60ffffffff', 'hex')),
+    change: (db) => setPack(db, 1, Buffer.from('28b52ffd60ffffffff', 'hex')),
     status: 'tampered',
     findings: [['pack-damaged', 1, 8]],
   },
   {
     name: 'bytes are added behind a Zstandard frame',
-    change: (db) => db.prepare("UPDATE pack SET data = CAST(data || 'more' AS BLOB) WHERE first = 1").run(),
+    change: (db) => setPack(db, 1, Buffer.concat([packAt(db, 1), Buffer.from('more')])),
     status: 'tampered',
     findings: [['pack-damaged', 1, 8]],
   },
@@ -274,7 +290,7 @@ export const ATTACKS: readonly Attack[] = [
     name: 'a pack is a Zstandard bomb',
     change: (db) => {
       const bomb = zstdCompressSync(Buffer.alloc(64 * 1024 * 1024));
-      db.prepare('UPDATE pack SET data = ? WHERE first = 1').run(bomb);
+      setPack(db, 1, bomb);
     },
     status: 'tampered',
     findings: [['pack-damaged', 1, 8]],
@@ -284,6 +300,38 @@ export const ATTACKS: readonly Attack[] = [
     change: (db) => db.prepare('UPDATE pack SET codec = 9 WHERE first = 9').run(),
     status: 'tampered',
     findings: [['pack-damaged', 9, 9]],
+  },
+  {
+    name: 'a bit of a pack is flipped that a decoder does not look at',
+    accident: true,
+    change: (db) => setPack(db, 20, withPaddingFlipped(packAt(db, 20))),
+    status: 'tampered',
+    findings: [['pack-damaged', 20, 39]],
+  },
+  {
+    name: 'the checksum of a pack is changed',
+    accident: true,
+    change: (db) => db.prepare('UPDATE pack SET sum = zeroblob(32) WHERE first = 1').run(),
+    status: 'tampered',
+    findings: [['pack-damaged', 1, 8]],
+  },
+  {
+    name: 'the checksum of a pack is too long',
+    accident: true,
+    change: (db) => db.prepare("UPDATE pack SET sum = CAST(sum || x'00' AS BLOB) WHERE first = 1").run(),
+    status: 'tampered',
+    findings: [['pack-damaged', 1, 8]],
+  },
+  {
+    name: 'a bit of the number of a pack is flipped, which puts it far beyond the end',
+    accident: true,
+    change: (db) => db.prepare('UPDATE pack SET first = first + (1 << 30) WHERE first = 20').run(),
+    status: 'tampered',
+    findings: [
+      ['body-missing', 20, 39],
+      ['tail-missing', 40, 2 ** 30 + 39],
+      ['pack-damaged', 2 ** 30 + 20, 2 ** 30 + 39],
+    ],
   },
   {
     name: 'a pack is deleted',
@@ -333,7 +381,7 @@ export const ATTACKS: readonly Attack[] = [
       const body = Buffer.from((ENTRIES[9] as MiniEntry).body.toString().replace('get', 'put'));
       const { salt, bytes } = LEAVES[9] as { salt: Buffer; bytes: Buffer };
       const commitment = createHmac('sha256', salt).update(body).digest('hex');
-      db.prepare('UPDATE pack SET data = ? WHERE first = 9').run(miniRecord(salt, body));
+      setPack(db, 9, miniRecord(salt, body));
       setLeaf(db, 9, bytes.toString().replace(/"body":"[0-9a-f]+"/, `"body":"${commitment}"`));
     },
     status: 'tampered',
@@ -687,7 +735,7 @@ export const ATTACKS: readonly Attack[] = [
     name: 'a column is computed',
     change: (db) => {
       db.exec(
-        "DROP TABLE pack; CREATE TABLE pack (first INTEGER PRIMARY KEY, count INTEGER, codec INTEGER, data BLOB AS (x'00'))",
+        "DROP TABLE pack; CREATE TABLE pack (first INTEGER PRIMARY KEY, count INTEGER, codec INTEGER, data BLOB AS (x'00'), sum BLOB)",
       );
     },
     status: 'tampered',

@@ -1,15 +1,20 @@
 // What somebody who can write the ledger's file can do: drop the triggers, then anything.
 import fs from 'node:fs';
 import Database from 'better-sqlite3';
+import { miniSum } from './mini-ledger.ts';
 
-/** Runs `change` on a shard whose triggers were dropped, and closes it. */
-export function tamper(file: string, change: (db: Database.Database) => void): void {
+/**
+ * Runs `change` on a shard whose triggers were dropped, and closes it. The checksums of packs are made anew, as whoever can
+ * change a pack can do, unless what is played is an accident.
+ */
+export function tamper(file: string, change: (db: Database.Database) => void, accident = false): void {
   const db = new Database(file);
   try {
     db.pragma('synchronous = OFF');
     const triggers = db.prepare<[], { name: string }>("SELECT name FROM sqlite_schema WHERE type = 'trigger'").all();
     for (const { name } of triggers) db.exec(`DROP TRIGGER "${name}"`);
     change(db);
+    if (!accident) resum(db);
   } finally {
     db.close();
   }
@@ -24,6 +29,30 @@ export function setLeaf(db: Database.Database, seq: number, leaf: Buffer | strin
     seq,
     Buffer.from(leaf),
   );
+}
+
+export function packAt(db: Database.Database, first: number): Buffer {
+  return db.prepare('SELECT data FROM pack WHERE first = ?').pluck().get(first) as Buffer;
+}
+
+export function setPack(db: Database.Database, first: number, data: Buffer): void {
+  db.prepare('UPDATE pack SET data = ? WHERE first = ?').run(data, first);
+}
+
+/** Makes the checksums of all packs anew, so that they fit what is there now. */
+export function resum(db: Database.Database): void {
+  const columns = db.prepare("SELECT count(*) FROM pragma_table_xinfo('pack') WHERE hidden = 0").pluck();
+  if (columns.get() !== 5) return;
+  const set = db.prepare('UPDATE pack SET sum = ? WHERE first = ?');
+  const rows = db.prepare<[], PackRow>("SELECT first, count, codec, data FROM pack WHERE typeof(data) = 'blob'").all();
+  for (const { first, count, codec, data } of rows) set.run(miniSum(first, count, codec, data), first);
+}
+
+interface PackRow {
+  readonly first: number;
+  readonly count: number;
+  readonly codec: number;
+  readonly data: Buffer;
 }
 
 /** Flips bits of one byte of a blob column of the row with this key. */

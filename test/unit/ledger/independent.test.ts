@@ -70,8 +70,8 @@ beforeEach(() => {
 });
 
 describe('the independent verifier', () => {
-  it.each(ATTACKS)('agrees on: $name', ({ change, folder: alter, keys, outside = [], status }) => {
-    if (change !== undefined) tamper(file, change);
+  it.each(ATTACKS)('agrees on: $name', ({ change, accident, folder: alter, keys, outside = [], status }) => {
+    if (change !== undefined) tamper(file, change, accident);
     alter?.(folder, file);
     const [key = KEY.vkey] = keys ?? [];
     const [a, b] = [theirs(folder, key, outside), ours(folder, key, outside)];
@@ -98,13 +98,24 @@ describe('the independent verifier', () => {
     const outside = fc.constantFrom([], [], [noteAt(20)], [noteAt(30), noteAt(40)]);
     const checkpoints = fc.constantFrom([1, 10, 20, 30, 40], [1, 20, 37], [1]);
     const changes = fc.array(change, { minLength: 1, maxLength: 4 });
-    const property = fc.property(changes, key, outside, checkpoints, (wanted, vkey, notes, sizes) => {
-      writeMiniShard(folder, { ...SHARD, checkpoints: sizes });
-      tamper(file, (db) => {
-        for (const one of wanted) apply(db, one);
-      });
-      expect(ours(folder, vkey, notes).exit).toBe(theirs(folder, vkey, notes).exit);
-    });
+    const property = fc.property(
+      changes,
+      key,
+      outside,
+      checkpoints,
+      fc.boolean(),
+      (wanted, vkey, notes, sizes, accident) => {
+        writeMiniShard(folder, { ...SHARD, checkpoints: sizes });
+        tamper(
+          file,
+          (db) => {
+            for (const one of wanted) apply(db, one);
+          },
+          accident,
+        );
+        expect(ours(folder, vkey, notes).exit).toBe(theirs(folder, vkey, notes).exit);
+      },
+    );
     fc.assert(property, { numRuns: 150 });
   });
 

@@ -41,7 +41,7 @@ function seen(report: VerifyReport): Expected {
 
 describe('verifyLedger', () => {
   it.each(ATTACKS)('finds: $name', (attack) => {
-    if (attack.change !== undefined) tamper(file, attack.change);
+    if (attack.change !== undefined) tamper(file, attack.change, attack.accident);
     attack.folder?.(folder, file);
     const report = verifyLedger(folder, { keys: attack.keys ?? [KEY.vkey], checkpoints: attack.outside ?? [] });
     expect(seen(report)).toEqual({ status: attack.status, findings: attack.findings });
