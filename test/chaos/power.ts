@@ -54,7 +54,8 @@ async function live(options: ChaosOptions, bug?: SeededBug): Promise<Life> {
     const trace = join(temp.folder(), 'trace');
     // With a bug in one shard only: the syncs of a rotation hide many bugs soon after they did their harm.
     const shardEntries = bug === undefined ? 350 : 10_000;
-    const plan: SubjectPlan = { root, run: `life${i}`, batch: 10, bytes: 200, wal: WAL, shardEntries, ...session };
+    const wal = bug === undefined ? WAL : { softBytes: 30_000, hardBytes: 400_000 };
+    const plan: SubjectPlan = { root, run: `life${i}`, batch: 10, bytes: 200, wal, shardEntries, ...session };
     const ended = await startSubject(plan, { journal, bug, wrap: recorder(trace, inject), timeoutMs: 60_000 }).ended;
     // With a bug it may not even get this far; what it did until then is judged all the same.
     const failed = ended.error !== undefined || ended.acked === 0;
