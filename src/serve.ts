@@ -13,6 +13,7 @@ import { type IndexView, openView } from './index/view.ts';
 import { openCertificates } from './kube/certificates.ts';
 import { type LedgerKey, loadKey, loadOrCreateKey, previousFileOf } from './ledger/key.ts';
 import { type Ledger, openLedger } from './ledger/ledger.ts';
+import type { LedgerNotice } from './ledger/messages.ts';
 import { LedgerReader } from './ledger/reader.ts';
 import { newestSince } from './ledger/recent.ts';
 import type { SpaceLevel, SpaceState } from './ledger/space.ts';
@@ -111,6 +112,7 @@ async function build(settings: Settings, digest: string, log: Log, started: Star
       metrics.ledger.failed();
       failure.resolve(error);
     },
+    onNotice: (notice) => tellNotice(log, metrics, notice),
     onHead: (head) => view?.notify(head),
     onCommit: (info) => metrics.ledger.committed(info),
   });
@@ -199,6 +201,32 @@ function logSpace(log: Log, { level, freeBytes, problem }: SpaceState, before: S
   const write = level === 'plenty' ? 'info' : level === 'low' ? 'warn' : 'error';
   const text = problem === undefined ? SPACE_TEXT[level] : 'it cannot be measured';
   log[write]({ level, before, freeBytes, error: problem }, `space on the ledger's volume: ${text}`);
+}
+
+/** What became of shards: one log line each, and metrics. */
+function tellNotice(log: Log, { ledger }: Metrics, notice: LedgerNotice): void {
+  const { type, shard } = notice;
+  switch (type) {
+    case 'rotated':
+      ledger.rotated(notice.because);
+      if (notice.because !== 'wal')
+        log.info({ shard, because: notice.because }, 'a shard was full: the next was begun');
+      else
+        log.warn({ shard }, 'a reader held the write-ahead log of a shard: the next was begun; end readers that stay');
+      return;
+    case 'rotation-postponed':
+      ledger.rotationPostponed();
+      log.error({ shard, error: notice.message }, 'a shard is full and the next cannot be created: it is written on');
+      return;
+    case 'sealed':
+      ledger.sealed(shard);
+      log.info({ shard }, 'a shard was sealed');
+      return;
+    case 'unsealed':
+      ledger.unsealed(shard);
+      log.warn({ shard }, 'a full shard cannot be sealed while a reader holds it; it is tried again');
+      return;
+  }
 }
 
 function startPolicies({ policy }: Settings, metrics: Metrics, log: Log): Promise<PolicyEngine> {

@@ -51,12 +51,19 @@ export function shardFileName(shard: number): string {
   return `shard-${String(shard).padStart(6, '0')}.sqlite`;
 }
 
+/** The number that a shard's path has in its name; undefined when it is not a shard's. */
+export function shardNumberOf(path: string): number | undefined {
+  const name = basename(path);
+  const number = Number(SHARD_NAME.exec(name)?.[1] ?? Number.NaN);
+  return shardFileName(number) === name ? number : undefined;
+}
+
 /** The shards in the folder, lowest number first. Throws what readdir throws. */
 export function listShards(dir: string): { number: number; path: string }[] {
   const shards: { number: number; path: string }[] = [];
   for (const name of readdirSync(dir)) {
-    const number = Number(SHARD_NAME.exec(name)?.[1] ?? Number.NaN);
-    if (shardFileName(number) === name) shards.push({ number, path: join(dir, name) });
+    const number = shardNumberOf(name);
+    if (number !== undefined) shards.push({ number, path: join(dir, name) });
   }
   return shards.sort((a, b) => a.number - b.number);
 }

@@ -10,6 +10,7 @@ import type {
   FromWriter,
   Head,
   Lane,
+  LedgerNotice,
   Recovery,
   ShardLimits,
   ToWriter,
@@ -55,8 +56,11 @@ export interface LedgerOptions {
   readonly limits?: Partial<LedgerLimits>;
   /** From when on the next shard is begun. Default DEFAULT_SHARD_LIMITS. */
   readonly shardLimits?: Partial<ShardLimits>;
-  /** Size of the WAL from which the checkpointer works (default 4 MiB) and from which the writer does (default 64 MiB). */
-  readonly wal?: { readonly softBytes?: number; readonly hardBytes?: number };
+  /**
+   * Size of the WAL from which the checkpointer works (default 4 MiB), from which the writer does (default 64 MiB), and from which the
+   * next shard is begun when a reader keeps it from being emptied (default twice that).
+   */
+  readonly wal?: { readonly softBytes?: number; readonly hardBytes?: number; readonly maxBytes?: number };
   /** From when on space is low, and from when on only decisions are taken. Without it, only a full disk refuses anything. */
   readonly space?: SpaceLimits & { readonly freeBytes?: () => number };
   /** Called when the level of space changes, or free space cannot be measured any more, or can again. */
@@ -66,6 +70,7 @@ export interface LedgerOptions {
   /** Called after each commit. */
   onHead?(head: Head): void;
   onCommit?(info: CommitInfo): void;
+  onNotice?(notice: LedgerNotice): void;
 }
 
 export interface LedgerStats {
@@ -156,6 +161,7 @@ class LedgerHandle implements Ledger {
     const onChange = (state: SpaceState, before: SpaceLevel): void => options.onSpace?.(state, before);
     this.#space = new SpaceWatch({ lowBytes, reserveBytes, freeBytes, onChange });
     const { port1, port2 } = new MessageChannel();
+    const walHardBytes = options.wal?.hardBytes ?? 64 * 1024 * 1024;
     const data: WriterData = {
       dir: options.dir,
       logName: options.key.name,
@@ -167,7 +173,8 @@ class LedgerHandle implements Ledger {
       checkpointIntervalMs: options.checkpointIntervalMs ?? 1000,
       shardLimits: { ...DEFAULT_SHARD_LIMITS, ...options.shardLimits },
       walSoftBytes: options.wal?.softBytes ?? 4 * 1024 * 1024,
-      walHardBytes: options.wal?.hardBytes ?? 64 * 1024 * 1024,
+      walHardBytes,
+      walMaxBytes: options.wal?.maxBytes ?? 2 * walHardBytes,
       checkpointer: port1,
     };
     this.#checkpointer = startThread('checkpointer-thread', { port: port2 }, [port2]);
@@ -300,6 +307,9 @@ class LedgerHandle implements Ledger {
       case 'rejected':
         if (message.error.code === 'LEDGER_FULL') this.#space.noRoom(performance.now());
         for (const id of message.ids) this.#settle(id)?.reject(fromWire(message.error));
+        return;
+      case 'notice':
+        this.#options.onNotice?.(message.notice);
         return;
       case 'fatal':
         this.#fail(fromWire(message.error));

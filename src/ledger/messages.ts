@@ -39,6 +39,18 @@ export interface CommitInfo {
   readonly walBytes: number;
 }
 
+/** What an operator should hear of. Shards are numbers. */
+export type LedgerNotice =
+  /** The next shard was begun, because the one before had reached a limit; `wal`: a reader kept its WAL from being emptied. */
+  | { readonly type: 'rotated'; readonly shard: number; readonly because: FullBecause }
+  /** The next shard could not be created; the full one takes entries until it can be. Told once. */
+  | { readonly type: 'rotation-postponed'; readonly shard: number; readonly message: string }
+  | { readonly type: 'sealed'; readonly shard: number }
+  /** A reader, or a lack of space, keeps it from being sealed; it is tried again. Told once. */
+  | { readonly type: 'unsealed'; readonly shard: number };
+
+export type FullBecause = 'entries' | 'bytes' | 'age' | 'wal';
+
 /** When a shard is full. The commit that reaches a limit is still in it. */
 export interface ShardLimits {
   readonly entries: number;
@@ -60,6 +72,7 @@ export interface WriterData {
   readonly shardLimits: ShardLimits;
   readonly walSoftBytes: number;
   readonly walHardBytes: number;
+  readonly walMaxBytes: number;
   /** The other end is the checkpointer's. */
   readonly checkpointer: import('node:worker_threads').MessagePort;
 }
@@ -106,11 +119,14 @@ export type FromWriter =
     }
   /** These appends failed and nothing of them will be written any more; others go on. */
   | { readonly type: 'rejected'; readonly ids: readonly number[]; readonly error: WireError }
+  | { readonly type: 'notice'; readonly notice: LedgerNotice }
   /** The writer has stopped for good. */
   | { readonly type: 'fatal'; readonly error: WireError }
   | { readonly type: 'closed'; readonly head: Head };
 
 export type ToCheckpointer =
+  /** Seals these shards, which nobody writes to any more, as soon as it can. */
+  | { readonly type: 'seal'; readonly paths: readonly string[] }
   | { readonly type: 'open'; readonly path: string }
   | { readonly type: 'run' }
   | { readonly type: 'close' };
@@ -118,6 +134,9 @@ export type ToCheckpointer =
 export type FromCheckpointer =
   | { readonly type: 'done' }
   | { readonly type: 'closed' }
+  | { readonly type: 'sealed'; readonly path: string }
+  /** Told once of each shard. */
+  | { readonly type: 'unsealed'; readonly path: string }
   /** No space in the database for what the WAL holds: nothing is lost, it stays in the WAL. */
   | { readonly type: 'full' }
   | { readonly type: 'failed'; readonly message: string };

@@ -37,6 +37,8 @@ export interface OpenShard {
   readonly shard: number;
   readonly path: string;
   readonly recovery: Recovery;
+  /** Older shards that a reader keeps from being sealed. */
+  readonly unsealed: readonly string[];
 }
 
 /** `<log name>/<shard>` */
@@ -69,13 +71,13 @@ export function openShard(options: OpenShardOptions, clock: Clock): OpenShard {
         { shard, log: options.logName, version: options.version },
         startEntry(options, shard, recovery),
       );
-      return { store: Store.open(store), lock, shard, path, recovery };
+      return { store: Store.open(store), lock, shard, path, recovery, unsealed: [] };
     }
     requireWritable(path);
     const older = shards.slice(0, -1);
     undoInterrupted(older);
     checkNewestLink(dir, shards);
-    sealOlder(older);
+    const unsealed = sealOlder(older);
     const opened = Store.open(store);
     const recovery: Recovery = {
       clean: opened.lastKind === 'stop',
@@ -83,7 +85,7 @@ export function openShard(options: OpenShardOptions, clock: Clock): OpenShard {
       unsigned: opened.size - opened.signedSize,
     };
     appendStart(opened, path, startEntry(options, shard, recovery));
-    return { store: opened, lock, shard, path, recovery };
+    return { store: opened, lock, shard, path, recovery, unsealed };
   } catch (error) {
     lock.release();
     throw error;

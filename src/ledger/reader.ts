@@ -1,5 +1,6 @@
 // Reads a ledger folder, beside the live writer or without one, in any thread. Every method is a short read transaction of
-// its own that ends before it returns or yields: a reader that stayed in one would keep the writer from emptying its WAL.
+// its own that ends before it returns or yields: a reader that stayed in one would keep the writer from emptying its WAL. And a
+// shard that is not used for a while is closed: one that is open cannot be sealed.
 import { statSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { SealgateError } from '../lib/errors.ts';
@@ -48,25 +49,43 @@ const BUSY_MS = 5000;
 const CHUNK_BYTES = 1024 * 1024;
 /** Entries whose leaves are read at a time while iterating, unless one pack has more. */
 const CHUNK_ENTRIES = 512;
+/** How long a shard that is not used stays open, in milliseconds. */
+const IDLE_MS = 2000;
+/** Shards open at a time; beyond it the one that was not used for longest is closed. */
+const MAX_OPEN = 8;
+
+interface OpenShard {
+  readonly reader: ShardReader;
+  /** performance.now() */
+  usedAt: number;
+}
 
 export class LedgerReader {
   readonly dir: string;
-  readonly #shards = new Map<number, ShardReader>();
+  readonly #idleMs: number;
+  /** The shards of the folder as last listed, lowest number first. */
+  #files = new Map<number, string>();
+  /** Of shards that were not the newest when they were read: nothing is appended to those any more. */
+  readonly #ended = new Map<number, { readonly origin: string; readonly size: number }>();
+  /** In the order of use, last one last. */
+  readonly #open = new Map<number, OpenShard>();
+  #timer: NodeJS.Timeout | undefined;
 
-  private constructor(dir: string) {
+  private constructor(dir: string, idleMs: number) {
     this.dir = dir;
+    this.#idleMs = idleMs;
   }
 
   /** Throws LEDGER_NOT_FOUND when the folder holds no shard; LEDGER_NOT_A_LEDGER, LEDGER_FORMAT_NEWER, LEDGER_CORRUPT. */
-  static open(dir: string): LedgerReader {
-    const reader = new LedgerReader(dir);
+  static open(dir: string, idleMs = IDLE_MS): LedgerReader {
+    const reader = new LedgerReader(dir, idleMs);
     try {
-      reader.#refresh();
+      reader.shards();
     } catch (error) {
       reader.close();
       throw error;
     }
-    if (reader.#shards.size === 0) {
+    if (reader.#files.size === 0) {
       throw new SealgateError(
         'LEDGER_NOT_FOUND',
         `${dir} holds no ledger: expected shard-000000.sqlite or a later one`,
@@ -78,16 +97,12 @@ export class LedgerReader {
   /** The shards in the folder now, lowest number first. `size` is the number of entries committed. */
   shards(): { number: number; origin: string; size: number }[] {
     this.#refresh();
-    return [...this.#shards.values()].map((shard) => ({
-      number: shard.number,
-      origin: shard.origin,
-      size: shard.size(),
-    }));
+    return [...this.#files.keys()].map((number) => ({ number, ...this.#extent(number) }));
   }
 
   /** Entries committed in a shard. Throws LEDGER_NOT_FOUND when there is no such shard. */
   head(shard: number): number {
-    return this.#shard(shard).size();
+    return this.#extent(shard).size;
   }
 
   /** One entry, or undefined when it is not (yet) committed. */
@@ -97,10 +112,10 @@ export class LedgerReader {
 
   /** Entries from … to−1 in order; without `to`, up to what is committed when the iteration starts. */
   *entries(shard: number, from: number, to?: number): Generator<Entry, void, undefined> {
-    const reader = this.#shard(shard);
-    const end = Math.min(to ?? Number.POSITIVE_INFINITY, reader.size());
+    const end = Math.min(to ?? Number.POSITIVE_INFINITY, this.head(shard));
     for (let next = Math.max(0, from); next < end; ) {
-      const chunk = reader.chunk(next, end);
+      // Anew for each: it may have been closed while the caller was busy with the one before.
+      const chunk = this.#shard(shard).chunk(next, end);
       yield* chunk;
       next += chunk.length;
     }
@@ -112,22 +127,69 @@ export class LedgerReader {
   }
 
   close(): void {
-    for (const shard of this.#shards.values()) shard.close();
-    this.#shards.clear();
+    clearTimeout(this.#timer);
+    for (const number of [...this.#open.keys()]) this.#closeShard(number);
+  }
+
+  /** Origin and number of entries. */
+  #extent(number: number): { readonly origin: string; readonly size: number } {
+    const ended = this.#ended.get(number);
+    if (ended !== undefined) return ended;
+    const hasNext = this.#files.has(number + 1);
+    const reader = this.#shard(number);
+    const extent = { origin: reader.origin, size: reader.size() };
+    if (hasNext) this.#ended.set(number, extent);
+    return extent;
   }
 
   #shard(number: number): ShardReader {
-    if (!this.#shards.has(number)) this.#refresh();
-    const shard = this.#shards.get(number);
-    if (shard === undefined) throw new SealgateError('LEDGER_NOT_FOUND', `${this.dir} has no shard ${number}`);
-    return shard;
+    const now = performance.now();
+    let open = this.#open.get(number);
+    if (open === undefined) {
+      if (!this.#files.has(number)) this.#refresh();
+      const path = this.#files.get(number);
+      if (path === undefined) throw new SealgateError('LEDGER_NOT_FOUND', `${this.dir} has no shard ${number}`);
+      open = { reader: new ShardReader(number, path), usedAt: now };
+      const [unused] = this.#open.keys();
+      if (unused !== undefined && this.#open.size >= MAX_OPEN) this.#closeShard(unused);
+    }
+    open.usedAt = now;
+    this.#open.delete(number);
+    this.#open.set(number, open);
+    this.#armTimer(this.#idleMs);
+    return open.reader;
+  }
+
+  #armTimer(ms: number): void {
+    this.#timer ??= setTimeout(() => this.#closeIdle(), ms).unref();
+  }
+
+  #closeIdle(): void {
+    this.#timer = undefined;
+    const now = performance.now();
+    for (const [number, { usedAt }] of [...this.#open]) {
+      const left = usedAt + this.#idleMs - now;
+      if (left > 0) {
+        this.#armTimer(Math.ceil(left));
+        return;
+      }
+      this.#closeShard(number);
+    }
+  }
+
+  #closeShard(number: number): void {
+    this.#open.get(number)?.reader.close();
+    this.#open.delete(number);
   }
 
   #refresh(): void {
     if (statSync(this.dir, { throwIfNoEntry: false })?.isDirectory() !== true)
       throw new SealgateError('LEDGER_NOT_FOUND', `there is no ledger folder ${this.dir}`);
-    for (const { number, path } of listShards(this.dir)) {
-      if (!this.#shards.has(number)) this.#shards.set(number, new ShardReader(number, path));
+    this.#files = new Map(listShards(this.dir).map(({ number, path }) => [number, path]));
+    for (const number of [...this.#open.keys(), ...this.#ended.keys()]) {
+      if (this.#files.has(number)) continue;
+      this.#closeShard(number);
+      this.#ended.delete(number);
     }
   }
 }

@@ -31,7 +31,7 @@ export function openKeyed({ previousKey, ...options }: OpenKeyedOptions, clock: 
     opened.store.append([keyEntry(previousKey, next, rotation)], true);
     const rotated = nextShard(opened, options, clock, rotation);
     opened.store.release();
-    return rotated;
+    return { ...rotated, unsealed: [...rotated.unsealed, opened.path] };
   } catch (error) {
     opened.store.release();
     opened.lock.release();

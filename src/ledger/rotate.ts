@@ -5,19 +5,17 @@ import type { Clock } from '../lib/clock.ts';
 import { messageOf, SealgateError } from '../lib/errors.ts';
 import { removeUnfinished, shardFileName } from './files.ts';
 import { linkEntry } from './link.ts';
-import type { ShardLimits } from './messages.ts';
+import type { FullBecause, ShardLimits } from './messages.ts';
 import { type OpenShard, type OpenShardOptions, originOf, storeOptions } from './open-shard.ts';
 import { outcomeOf, sqliteCode } from './sqlite-errors.ts';
 import { Store } from './store.ts';
 
-/** Whether the shard is full. One that holds only its first entry never is: rotating it would lead nowhere. */
-export function isFull(store: Store, limits: ShardLimits, clock: Clock): boolean {
-  if (store.size < 2) return false;
-  return (
-    store.size >= limits.entries ||
-    store.bytes() >= limits.bytes ||
-    clock.now() - store.created >= limits.ageSeconds * 1_000_000
-  );
+/** Which limit makes the shard full. One that holds only its first entry never is: rotating it would lead nowhere. */
+export function fullBecause(store: Store, limits: ShardLimits, clock: Clock): FullBecause | undefined {
+  if (store.size < 2) return undefined;
+  if (store.size >= limits.entries) return 'entries';
+  if (store.bytes() >= limits.bytes) return 'bytes';
+  return clock.now() - store.created >= limits.ageSeconds * 1_000_000 ? 'age' : undefined;
 }
 
 /** The next shard could not be made, and nothing has changed: the one that is written takes entries as before. */

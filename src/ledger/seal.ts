@@ -6,7 +6,7 @@ import { openError, outcomeOf } from './sqlite-errors.ts';
 const SEALED_MODE = 0o440;
 const OPEN_MODE = 0o640;
 const WRITE_BITS = 0o222;
-/** How long sealing waits for readers; one that stays connected puts it off to the next start. */
+/** How long sealing waits for readers at first; one that stays connected puts it off. */
 const BUSY_MS = 500;
 
 /** Whether a shard was sealed: cheap, and no more than a mark, because modes do not survive every copy. */
@@ -16,12 +16,12 @@ export function isSealed(path: string): boolean {
 
 /**
  * Seals through this connection, which is closed in any case. Returns false, with nothing lost, when a reader or a lack of
- * space prevents it: such a shard is as whole as a sealed one, and the next start tries again. Throws on any other failure.
+ * space prevents it: such a shard is as whole as a sealed one, and sealing is tried again. Throws on any other failure.
  */
-export function sealThrough(db: Database.Database): boolean {
+export function sealThrough(db: Database.Database, busyMs = BUSY_MS): boolean {
   const path = db.name;
   try {
-    db.pragma(`busy_timeout = ${BUSY_MS}`);
+    db.pragma(`busy_timeout = ${busyMs}`);
     // EXTRA also syncs the folder after the journal of the change of mode was removed: a power cut that brought it back would
     // leave a shard that cannot be read without writing to it.
     db.pragma('synchronous = EXTRA');
@@ -59,9 +59,12 @@ export function undoInterrupted(shards: readonly { readonly path: string }[]): v
   }
 }
 
-/** Seals those of the shards that a crash or a reader kept from it. They are no longer written to. */
-export function sealOlder(shards: readonly { readonly path: string }[]): void {
-  for (const { path } of shards) {
-    if (!isSealed(path)) sealThrough(new Database(path, { fileMustExist: true }));
-  }
+/** Seals a shard that is no longer written to, without waiting for readers. Returns false as sealThrough does. */
+export function sealFile(path: string): boolean {
+  return isSealed(path) || sealThrough(new Database(path, { fileMustExist: true }), 0);
+}
+
+/** Seals those of the shards that a crash or a reader kept from it; returns those that a reader still does. */
+export function sealOlder(shards: readonly { readonly path: string }[]): string[] {
+  return shards.filter(({ path }) => !isSealed(path) && !sealFile(path)).map(({ path }) => path);
 }

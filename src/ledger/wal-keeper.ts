@@ -15,26 +15,47 @@ export interface WalLimits {
   readonly softBytes: number;
   /** From here on the writer does it itself. */
   readonly hardBytes: number;
+  /** No WAL grows beyond this for a reader's sake: the next shard is begun. */
+  readonly maxBytes: number;
 }
 
 export class WalKeeper {
   #store: Store;
   readonly #port: MessagePort;
   readonly #limits: WalLimits;
+  readonly #onSeal: (path: string, sealed: boolean) => void;
   #running = false;
+  #outgrown = false;
   #retryAt = 0;
   #closed: (() => void) | undefined;
 
-  constructor(store: Store, path: string, port: MessagePort, limits: WalLimits) {
+  constructor(
+    store: Store,
+    path: string,
+    port: MessagePort,
+    limits: WalLimits,
+    onSeal: (path: string, sealed: boolean) => void,
+  ) {
     this.#store = store;
     this.#port = port;
     this.#limits = limits;
+    this.#onSeal = onSeal;
     this.#send({ type: 'open', path });
   }
 
   /** Bytes written to the WAL since it last began anew. */
   get bytes(): number {
     return this.#store.walState().frames * WAL_FRAME_BYTES;
+  }
+
+  /** Whether a reader holds so much of the WAL that the shard should end: the WAL of the next one is nobody's. */
+  get outgrown(): boolean {
+    return this.#outgrown;
+  }
+
+  /** Has shards sealed that were full before; onSeal hears of each. */
+  seal(paths: readonly string[]): void {
+    if (paths.length > 0) this.#send({ type: 'seal', paths });
   }
 
   /** Called between commits. Throws when a checkpoint failed for another reason than space: then the disk is not to be trusted. */
@@ -58,6 +79,7 @@ export class WalKeeper {
   switchTo(store: Store, path: string): void {
     this.#store = store;
     this.#retryAt = 0;
+    this.#outgrown = false;
     this.#send({ type: 'open', path });
   }
 
@@ -75,13 +97,18 @@ export class WalKeeper {
   }
 
   #finish(mode: 'PASSIVE' | 'TRUNCATE', nowMs: number): void {
+    // The checkpointer at work keeps the WAL from being emptied as a reader does, but not for long.
+    let held = !this.#running;
     try {
       this.#store.checkpointWal(mode);
     } catch (error) {
       if (outcomeOf(error) === 'unknown') throw error;
+      // For want of space: where there is none the next shard has none either.
+      held = false;
     }
     const { frames, checkpointed } = this.#store.walState();
     if (checkpointed < frames) this.#retryAt = nowMs + RETRY_MS;
+    this.#outgrown = held && mode === 'TRUNCATE' && frames * WAL_FRAME_BYTES > this.#limits.maxBytes;
   }
 
   /** Whether the checkpointer finished a run since the last call. */
@@ -99,6 +126,10 @@ export class WalKeeper {
       case 'done':
         this.#running = false;
         return true;
+      case 'sealed':
+      case 'unsealed':
+        this.#onSeal(message.path, message.type === 'sealed');
+        return false;
       case 'closed':
         this.#port.close();
         this.#closed?.();

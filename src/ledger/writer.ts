@@ -1,10 +1,11 @@
 // The writer: takes what waits, commits it, answers. Lives on the writer thread, which owns all of its state.
 import type { Clock } from '../lib/clock.ts';
 import { messageOf, SealgateError } from '../lib/errors.ts';
-import type { CommittedPart, FromWriter, Head, ToWriter, WireError, WriterData } from './messages.ts';
+import { shardNumberOf } from './files.ts';
+import type { CommittedPart, FromWriter, Head, LedgerNotice, ToWriter, WireError, WriterData } from './messages.ts';
 import type { OpenShard } from './open-shard.ts';
 import { type Slice, WriterQueue } from './queue.ts';
-import { isFull, nextShard, RotationPostponed } from './rotate.ts';
+import { fullBecause, nextShard, RotationPostponed } from './rotate.ts';
 import { openKeyed } from './rotate-key.ts';
 import { isNoSpace, outcomeOf } from './sqlite-errors.ts';
 import type { Committed } from './store.ts';
@@ -36,6 +37,8 @@ export class Writer {
   #timer: NodeJS.Timeout | undefined;
   /** After a rotation that could not be, performance.now() before which it is not tried again. */
   #rotateAt = 0;
+  /** Whether that was told of. */
+  #postponed = false;
   /** The checkpoint that a new shard was created with, until a head tells of it. */
   #created: string | undefined;
 
@@ -46,11 +49,12 @@ export class Writer {
     this.#clock = clock;
     this.#checkpointIntervalMs = data.checkpointIntervalMs;
     this.#opened = openKeyed(data, clock);
-    const { store, shard, path, recovery } = this.#opened;
-    this.#wal = new WalKeeper(store, path, data.checkpointer, {
-      softBytes: data.walSoftBytes,
-      hardBytes: data.walHardBytes,
-    });
+    const { store, shard, path, recovery, unsealed } = this.#opened;
+    const limits = { softBytes: data.walSoftBytes, hardBytes: data.walHardBytes, maxBytes: data.walMaxBytes };
+    const onSeal = (of: string, sealed: boolean): void =>
+      this.#notice({ type: sealed ? 'sealed' : 'unsealed', shard: shardNumberOf(of) ?? 0 });
+    this.#wal = new WalKeeper(store, path, data.checkpointer, limits, onSeal);
+    this.#wal.seal(unsealed);
     ports.post({ type: 'ready', shard, recovery, head: this.#head(this.#wal.bytes, store.checkpoint) });
   }
 
@@ -104,18 +108,25 @@ export class Writer {
   /** Before a commit: what it holds goes to the next shard when this one is full. False when nothing may be written any more. */
   #rotateWhenFull(nowMs: number): boolean {
     try {
-      if (nowMs < this.#rotateAt || !isFull(this.#opened.store, this.#data.shardLimits, this.#clock)) return true;
+      if (nowMs < this.#rotateAt) return true;
       const full = this.#opened.store;
+      const because = this.#wal.outgrown ? 'wal' : fullBecause(full, this.#data.shardLimits, this.#clock);
+      if (because === undefined) return true;
       this.#opened = nextShard(this.#opened, this.#data, this.#clock);
-      const { store, path } = this.#opened;
+      const { store, path, shard } = this.#opened;
       full.release();
       this.#wal.switchTo(store, path);
+      this.#postponed = false;
+      this.#notice({ type: 'rotated', shard, because });
       this.#created = store.checkpoint;
       this.#signedAt = nowMs;
       return true;
     } catch (error) {
       if (error instanceof RotationPostponed) {
         this.#rotateAt = nowMs + ROTATION_RETRY_MS;
+        const { shard } = this.#opened;
+        if (!this.#postponed) this.#notice({ type: 'rotation-postponed', shard, message: messageOf(error) });
+        this.#postponed = true;
         return true;
       }
       this.#fail(error);
@@ -198,6 +209,10 @@ export class Writer {
       this.#ports.post({ type: 'closed', head });
     };
     finish().catch((error: unknown) => this.#fail(error));
+  }
+
+  #notice(notice: LedgerNotice): void {
+    this.#ports.post({ type: 'notice', notice });
   }
 
   #head(walBytes: number, checkpoint: string | undefined): Head {

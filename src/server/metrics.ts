@@ -107,6 +107,24 @@ export function createMetrics(version: string) {
     'One transaction, its fsync included, in seconds.',
     COMMIT,
   );
+  const rotations = counter(
+    'sealgate_ledger_rotations_total',
+    'Shards begun since the start, by what made the one before full.',
+    ['because'],
+  );
+  const postponed = counter(
+    'sealgate_ledger_rotations_postponed_total',
+    'Full shards for which no next one could be created at first.',
+  );
+  /** Shards that are full and not sealed. */
+  const unsealed = new Set<number>();
+  gauge(
+    'sealgate_ledger_unsealed_shards',
+    'Full shards that a reader or a lack of space keeps from being sealed.',
+    () => {
+      return unsealed.size;
+    },
+  );
   const failed = counter('sealgate_ledger_failed_total', 'Times that the ledger had to stop acknowledging.');
   const expiry = new Gauge({
     name: 'sealgate_certificate_expires_seconds',
@@ -142,6 +160,7 @@ export function createMetrics(version: string) {
 
   /** Counters with a closed label exist from the start, so that their first increment is visible as one. */
   for (const outcome of ['allowed', 'denied', 'failed']) decisions.inc({ outcome }, 0);
+  for (const because of ['entries', 'bytes', 'age', 'wal']) rotations.inc({ because }, 0);
   for (const source of ['review', 'event']) redacted.inc({ source }, 0);
   for (const listener of LISTENERS) {
     for (const reason of Object.keys(REJECTION_REASONS)) rejected.inc({ listener, reason }, 0);
@@ -220,6 +239,10 @@ export function createMetrics(version: string) {
         commitSeconds.observe(info.seconds);
       },
       failed: () => failed.inc(),
+      rotated: (because: 'entries' | 'bytes' | 'age' | 'wal') => rotations.inc({ because }),
+      rotationPostponed: () => postponed.inc(),
+      sealed: (shard: number) => void unsealed.delete(shard),
+      unsealed: (shard: number) => void unsealed.add(shard),
     },
     listener: (listener: Listener) => ({
       rejected: (reason: RejectionReason) => rejected.inc({ listener, reason }),

@@ -19,6 +19,7 @@ const WATCH = `## What to watch
 |---|---|
 | verdicts without a record, or requests without a verdict | \`increase(sealgate_admission_unrecorded_total[5m]) > 0\` |
 | a volume that fills up | \`sealgate_ledger_space{level="plenty"} == 0\`; audit batches are refused: \`sealgate_ledger_space{level=~"reserve|full"} == 1\` |
+| a full shard that has no successor, or is not sealed | \`increase(sealgate_ledger_rotations_postponed_total[1h]) > 0\`, \`sealgate_ledger_unsealed_shards > 0\` for more than an hour |
 | policies that fail | \`increase(sealgate_policy_failures_total[5m]) > 0\` |
 | an audit stream that stopped | \`increase(sealgate_audit_events_total[10m]) == 0\` |
 | batches that come back because they were refused | \`increase(sealgate_audit_refused_total[5m]) > 0\` |
@@ -47,6 +48,8 @@ const VALUES: Readonly<Record<string, string>> = {
   outcome: '`allowed`; `denied`; `failed`: denied because no policy could say otherwise',
   code: 'see [errors](errors.md)',
   answer: '`denied`, `allowed`; `error`: no verdict',
+  because:
+    '`entries`, `bytes`, `age`: a limit of the shard; `wal`: a reader kept its write-ahead log from being emptied',
   level:
     '`plenty`; `low`: less than ledger.lowSpaceBytes; `reserve`: less than ledger.reserveBytes, audit batches are refused; `full`: a decision found no space',
   source: '`review`, `event`',

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import {
   chmodSync,
   copyFileSync,
@@ -16,10 +17,10 @@ import Database from 'better-sqlite3';
 import { describe, expect, it } from 'vitest';
 import type { Appended } from '../../../src/ledger/entry.ts';
 import { shardFileName } from '../../../src/ledger/files.ts';
-import type { Head } from '../../../src/ledger/messages.ts';
+import type { Head, LedgerNotice } from '../../../src/ledger/messages.ts';
 import { openShard } from '../../../src/ledger/open-shard.ts';
 import { LedgerReader } from '../../../src/ledger/reader.ts';
-import { isFull, nextShard, RotationPostponed } from '../../../src/ledger/rotate.ts';
+import { fullBecause, nextShard, RotationPostponed } from '../../../src/ledger/rotate.ts';
 import { verifyLedger } from '../../../src/ledger/verify.ts';
 import type { Clock } from '../../../src/lib/clock.ts';
 import { decision, event, openTestLedger, places, rejection, tempDir, testKey } from './temp-ledger.ts';
@@ -117,10 +118,33 @@ describe('rotation', () => {
     }
   });
 
+  it('seals a shard while it goes on, as soon as no reader holds it; readers let go of what they do not use', async () => {
+    const root = tempDir();
+    const told: LedgerNotice[] = [];
+    const onNotice = (notice: LedgerNotice) => told.push(notice);
+    const ledger = await openTestLedger(root, { shardLimits: { entries: 3 }, onNotice });
+    const reader = LedgerReader.open(places(root).dir, 3000);
+    expect(reader.get(0, 0)?.seq).toBe(0);
+    for (let i = 0; i < 3; i++) await ledger.append('audit', [event({ i })]);
+    expect(journalMode(shardPath(root, 0))).toBe('wal');
+    // The writer hears of it between two commits.
+    const types = async () => {
+      await ledger.append('decision', [decision({})]);
+      return told.filter(({ shard }) => shard === 0).map(({ type }) => type);
+    };
+    await expect.poll(types, { timeout: 15_000 }).toEqual(['unsealed', 'sealed']);
+    expect(journalMode(shardPath(root, 0))).toBe('delete');
+    expect(told).toContainEqual({ type: 'rotated', shard: 1, because: 'entries' });
+    // It is still read, and its neighbours.
+    expect(reader.get(0, 1)?.seq).toBe(1);
+    expect(reader.shards().map(({ number }) => number)).toContain(1);
+    reader.close();
+  });
+
   it('goes on beside a reader that keeps a shard open, and seals that at the next start', async () => {
     const root = tempDir();
     const ledger = await openTestLedger(root, { shardLimits: { entries: 3 } });
-    const reader = LedgerReader.open(places(root).dir);
+    const reader = LedgerReader.open(places(root).dir, 60_000);
     for (let i = 0; i < 9; i++) await ledger.append('audit', [event({ i })]);
     expect(ledger.shard).toBeGreaterThan(1);
     await ledger.close('test');
@@ -134,17 +158,17 @@ describe('rotation', () => {
     let micros = 1_800_000_000_000_000;
     const { opened, clock } = openHere(tempDir(), { now: () => micros });
     const { store, lock } = opened;
-    expect(isFull(store, { ...NO_LIMITS, entries: 1 }, clock)).toBe(false);
+    expect(fullBecause(store, { ...NO_LIMITS, entries: 1 }, clock)).toBeUndefined();
     store.append([{ kind: 'stop', extra: undefined, body: Buffer.from('{}') }], false);
-    expect(isFull(store, NO_LIMITS, clock)).toBe(false);
-    expect(isFull(store, { ...NO_LIMITS, entries: 3 }, clock)).toBe(false);
-    expect(isFull(store, { ...NO_LIMITS, entries: 2 }, clock)).toBe(true);
+    expect(fullBecause(store, NO_LIMITS, clock)).toBeUndefined();
+    expect(fullBecause(store, { ...NO_LIMITS, entries: 3 }, clock)).toBeUndefined();
+    expect(fullBecause(store, { ...NO_LIMITS, entries: 2 }, clock)).toBe('entries');
     const bytes = store.bytes();
-    expect(isFull(store, { ...NO_LIMITS, bytes: bytes + 1 }, clock)).toBe(false);
-    expect(isFull(store, { ...NO_LIMITS, bytes }, clock)).toBe(true);
-    expect(isFull(store, { ...NO_LIMITS, ageSeconds: 60 }, clock)).toBe(false);
+    expect(fullBecause(store, { ...NO_LIMITS, bytes: bytes + 1 }, clock)).toBeUndefined();
+    expect(fullBecause(store, { ...NO_LIMITS, bytes }, clock)).toBe('bytes');
+    expect(fullBecause(store, { ...NO_LIMITS, ageSeconds: 60 }, clock)).toBeUndefined();
     micros += 60_000_000;
-    expect(isFull(store, { ...NO_LIMITS, ageSeconds: 60 }, clock)).toBe(true);
+    expect(fullBecause(store, { ...NO_LIMITS, ageSeconds: 60 }, clock)).toBe('age');
     store.close();
     lock.release();
   });
@@ -162,6 +186,38 @@ describe('rotation', () => {
     opened.store.close();
     next.store.close();
     opened.lock.release();
+  });
+});
+
+describe('a reader that stays in one transaction', () => {
+  it('makes the WAL no larger than its bound: the next shard is begun, whose WAL nobody holds', async () => {
+    const root = tempDir();
+    const told: LedgerNotice[] = [];
+    const wal = { softBytes: 200_000, hardBytes: 1_000_000, maxBytes: 2_000_000 };
+    const ledger = await openTestLedger(root, { wal, onNotice: (notice) => told.push(notice) });
+    const held = new Database(shardPath(root, 0), { readonly: true });
+    held.exec('BEGIN');
+    held.prepare('SELECT count(*) FROM leaf').get();
+    const body = () => Array.from({ length: 40 }, () => event(randomBytes(4000).toString('hex')));
+    let largest = 0;
+    const rotated = async () => {
+      await ledger.append('audit', body());
+      largest = Math.max(largest, ledger.stats().walBytes);
+      return ledger.shard;
+    };
+    await expect.poll(rotated, { timeout: 15_000, interval: 1 }).toBe(1);
+    expect(told).toContainEqual({ type: 'rotated', shard: 1, because: 'wal' });
+    expect(largest).toBeGreaterThan(2_000_000);
+    const before = statSync(`${shardPath(root, 0)}-wal`).size;
+    for (let i = 0; i < 60; i++) await rotated();
+    expect(ledger.shard).toBe(1);
+    expect(statSync(`${shardPath(root, 0)}-wal`).size).toBe(before);
+    expect(ledger.stats().walBytes).toBeLessThan(2_000_000);
+    // What it sees is what there was when it began.
+    expect(held.prepare('SELECT count(*) FROM leaf').pluck().get()).toBe(1);
+    held.close();
+    await ledger.close('test');
+    expect(verifyLedger(places(root).dir, { keys: [ledger.vkey] }).status).toBe('whole');
   });
 });
 

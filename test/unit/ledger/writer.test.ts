@@ -1,3 +1,5 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { MessageChannel } from 'node:worker_threads';
 import Database from 'better-sqlite3';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
@@ -8,15 +10,14 @@ import { Writer } from '../../../src/ledger/writer.ts';
 import { decision, event, places, tempDir, testKey } from './temp-ledger.ts';
 
 /** The writer in this thread, with what it posts. What is in `waiting` has arrived before it looks. */
-function writerHere() {
-  const root = tempDir();
+function writerHere(shardLimits = DEFAULT_SHARD_LIMITS, root = tempDir()) {
   const { name, vkey, privateKey } = testKey(root);
   const { port1, port2 } = new MessageChannel();
   const data: WriterData = {
     ...{ dir: places(root).dir, logName: name, vkey, privateKey, version: '0', settingsDigest: 'none' },
     previousKey: undefined,
-    ...{ checkpointIntervalMs: 60_000, shardLimits: DEFAULT_SHARD_LIMITS },
-    ...{ walSoftBytes: 2 ** 22, walHardBytes: 2 ** 26, checkpointer: port1 },
+    ...{ checkpointIntervalMs: 60_000, shardLimits },
+    ...{ walSoftBytes: 2 ** 22, walHardBytes: 2 ** 26, walMaxBytes: 2 ** 27, checkpointer: port1 },
   };
   const posted: FromWriter[] = [];
   const waiting: AppendMessage[] = [];
@@ -83,5 +84,24 @@ describe('a commit that fails for want of space', () => {
     failNext('SQLITE_IOERR_WRITE');
     busy.writer.handle(message('decision'));
     expect(busy.posted[2]).toMatchObject({ type: 'fatal', error: { code: 'LEDGER_WRITE_FAILED' } });
+  });
+});
+
+describe('a full shard whose successor cannot be created', () => {
+  it('is written on, and that is told of once', () => {
+    const root = tempDir();
+    const { writer, posted } = writerHere({ ...DEFAULT_SHARD_LIMITS, entries: 2 }, root);
+    mkdirSync(join(places(root).dir, 'shard-000001.sqlite.new'));
+    for (let i = 0; i < 4; i++) writer.handle(message('decision'));
+    expect(posted.map((one) => (one.type === 'notice' ? one.notice.type : one.type))).toEqual([
+      'ready',
+      'committed',
+      'rotation-postponed',
+      'committed',
+      'committed',
+      'committed',
+    ]);
+    const notice = posted.find((one) => one.type === 'notice');
+    expect(notice).toMatchObject({ notice: { shard: 0, message: expect.stringContaining('shard-000001.sqlite.new') } });
   });
 });
