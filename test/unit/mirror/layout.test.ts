@@ -74,7 +74,7 @@ describe('keys of a mirror', () => {
       fc.record({ kind: fc.constant('entries' as const), index, width }),
       fc.record({ kind: fc.constant('tile' as const), level: fc.nat(63), index, width }),
     );
-    fc.assert(
+    void fc.assert(
       fc.property(object, (one) => {
         expect(parseMirrorPath(mirrorKey('o', one).slice(2))).toEqual(one);
       }),
@@ -91,7 +91,7 @@ describe('a bundle of bodies', () => {
         .map((size) => new Uint8Array(size).fill(size)),
     );
     const entry = fc.tuple(fc.uint8Array({ minLength: 16, maxLength: 16 }), body);
-    fc.assert(
+    void fc.assert(
       fc.property(fc.array(entry, { minLength: 1, maxLength: 256 }), (entries) => {
         const records = entries.map(([s, b]) => bodyRecord(s, b));
         const bundle = encodeBodyBundle(records);
@@ -161,7 +161,7 @@ describe('a bundle of bodies', () => {
   });
 
   it('never fails in another way on bytes that nobody honest wrote', () => {
-    fc.assert(
+    void fc.assert(
       fc.property(
         fc.uint8Array({ maxLength: 200 }),
         fc.constantFrom(0, 1),
