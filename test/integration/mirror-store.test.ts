@@ -1,7 +1,7 @@
 // The S3 store against a real Object Lock server, with a fault proxy between where the network is the matter.
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -480,6 +480,55 @@ describe('the probe of a bucket', () => {
     proxy.rule(({ method }) => (method === 'DELETE' ? { kind: 'status', status: 204, code: '' } : undefined));
     expect(outcomes(await probe(store, 'm'))).toMatchObject({ lock: 'passed', deleting: 'failed' });
     proxy.rule(undefined);
+  });
+});
+
+describe('the permissions that docs/mirror.md gives the pod', () => {
+  const page = readFileSync(join(import.meta.dirname, '../../docs/mirror.md'), 'utf8');
+  const section = page.slice(page.indexOf('### Permissions of the pod'));
+  const policy = JSON.parse(/^```json\n(.*?)^```/ms.exec(section)?.[1] ?? '') as {
+    Statement: { Action: string[]; Resource: string; Principal?: object }[];
+  };
+
+  const actAs = async <T>(name: string, act: (bucket: string) => Promise<T>): Promise<T> => {
+    const bucket = await server.bucket();
+    const user = await server.user(name);
+    const Statement = policy.Statement.map((statement) => ({
+      ...statement,
+      Principal: { AWS: [name] },
+      Resource: statement.Resource.replace('audit-example-com', bucket),
+    }));
+    await server.admin.putBucketPolicy({ Bucket: bucket, Policy: JSON.stringify({ ...policy, Statement }) });
+    vi.stubEnv('AWS_ACCESS_KEY_ID', user.accessKeyId);
+    vi.stubEnv('AWS_SECRET_ACCESS_KEY', user.secretAccessKey);
+    try {
+      return await act(bucket);
+    } finally {
+      for (const [variable, value] of Object.entries(CREDENTIALS)) vi.stubEnv(variable, value);
+    }
+  };
+
+  it('suffice for all that a mirror does, and for nothing that deletes', async () => {
+    await actAs('pod', async (bucket) => {
+      const store = open(`${bucket}/sealgate`);
+      const findings = await collect(probeStore(store, { nonce: 'n' }));
+      expect(findings.filter(({ outcome }) => outcome !== 'passed')).toEqual([]);
+      await store.replace('o/checkpoint', Buffer.from('1'), 'partial');
+      const [version] = await collect(store.versions('o/'));
+      expect(String(await store.get('o/checkpoint', { version: version?.version ?? '' }))).toBe('1');
+      expect(await store.retention('o/checkpoint', version?.version ?? '')).toMatchObject({ mode: 'compliance' });
+      expect(await store.get('o/absent')).toBeUndefined();
+    });
+  });
+
+  it('end at the prefix, and the message then says what to allow', async () => {
+    await actAs('stranger', async (bucket) => {
+      const store = open(`${bucket}/elsewhere`);
+      await expect(store.create('a', Buffer.of(1), 'log')).rejects.toMatchObject({
+        code: 'MIRROR_ACCESS_DENIED',
+        message: expect.stringMatching(/allow s3:PutObject, s3:PutObjectRetention/),
+      });
+    });
   });
 });
 

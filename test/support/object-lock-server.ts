@@ -1,7 +1,9 @@
 // A real S3 server with Object Lock (versitygw) on a free port of loopback, which ends with the test however that ends.
+import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { S3 } from '@aws-sdk/client-s3';
 import { freePorts } from '../../tools/cluster/control-plane.ts';
 import { run, waitUntil } from '../../tools/cluster/process.ts';
@@ -20,6 +22,8 @@ export interface ObjectLockServer {
   readonly admin: S3;
   /** A new bucket, with versioning and Object Lock unless told otherwise; returns its name. */
   bucket(options?: { readonly objectLock?: boolean; readonly versioning?: boolean }): Promise<string>;
+  /** A new user, whom nothing is allowed until a bucket policy says so. */
+  user(name: string): Promise<{ readonly accessKeyId: string; readonly secretAccessKey: string }>;
   /** SIGKILL, as if the machine were gone. */
   kill(): Promise<void>;
   stop(): Promise<void>;
@@ -38,11 +42,10 @@ export const CREDENTIALS = {
 /** Resolves when it answers. */
 export async function startObjectLockServer(options: { readonly tls?: boolean } = {}): Promise<ObjectLockServer> {
   const dir = mkdtempSync(join(tmpdir(), 'sealgate-s3-'));
-  const [data, versions, caFile, keyFile] = ['data', 'versions', 'tls.crt', 'tls.key'].map((name) =>
+  const [data, versions, users, caFile, keyFile] = ['data', 'versions', 'users', 'tls.crt', 'tls.key'].map((name) =>
     join(dir, name),
-  ) as [string, string, string, string];
-  mkdirSync(data);
-  mkdirSync(versions);
+  ) as [string, string, string, string, string];
+  for (const folder of [data, versions, users]) mkdirSync(folder);
   const [port] = (await freePorts(1)) as [number];
   const tls: string[] = [];
   if (options.tls === true) {
@@ -54,7 +57,7 @@ export async function startObjectLockServer(options: { readonly tls?: boolean } 
   const server = run({
     name: 'versitygw',
     command: toolPath('versitygw'),
-    args: ['--port', `127.0.0.1:${port}`, ...tls, 'posix', '--versioning-dir', versions, data],
+    args: ['--port', `127.0.0.1:${port}`, ...tls, '--iam-dir', users, 'posix', '--versioning-dir', versions, data],
     logFile: join(dir, 'log'),
     env: { PATH: process.env['PATH'], ROOT_ACCESS_KEY: ACCESS_KEY, ROOT_SECRET_KEY: SECRET_KEY },
   });
@@ -89,6 +92,13 @@ export async function startObjectLockServer(options: { readonly tls?: boolean } 
         await admin.putBucketVersioning({ Bucket: name, VersioningConfiguration: { Status: 'Enabled' } });
       }
       return name;
+    },
+    async user(name) {
+      const secret = `${name}-secret`;
+      const root = ['--access', ACCESS_KEY, '--secret', SECRET_KEY, '--endpoint-url', endpoint];
+      const who = ['--access', name, '--secret', secret, '--role', 'user'];
+      await promisify(execFile)(toolPath('versitygw'), ['admin', ...root, 'create-user', ...who]);
+      return { accessKeyId: name, secretAccessKey: secret };
     },
     async kill() {
       server.kill('SIGKILL');
