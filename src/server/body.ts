@@ -4,6 +4,11 @@ import type { IncomingMessage } from 'node:http';
 /** What a request takes besides its body, so that tiny ones are bounded in number too. */
 const REQUEST_BYTES = 4096;
 
+/** Smaller pieces are copied together: each by itself takes a hundred bytes and more, and keeps what it arrived in. */
+const SMALL_BYTES = 1024;
+const FIRST_GATHERED_BYTES = 4096;
+const MAX_GATHERED_BYTES = 64 * 1024;
+
 /** Bytes of requests that are being received or worked on, of all connections of a listener. */
 export class ByteBudget {
   readonly #max: number;
@@ -39,6 +44,9 @@ export class Body {
   readonly #message: IncomingMessage;
   readonly #budget: ByteBudget;
   #chunks: Buffer[] = [];
+  /** Where small pieces are gathered, and how much of it is filled; it follows the chunks. */
+  #gathered: Buffer = Buffer.alloc(0);
+  #filled = 0;
   #size = 0;
   #held = 0;
 
@@ -61,9 +69,10 @@ export class Body {
       if (!this.#budget.take(cost)) return stop('overloaded');
       this.#held += cost;
       this.#size += chunk.length;
-      this.#chunks.push(chunk);
+      this.#add(chunk);
     };
     const onEnd = () => {
+      this.#flush();
       const [first] = this.#chunks;
       const body = this.#chunks.length === 1 && first !== undefined ? first : Buffer.concat(this.#chunks, this.#size);
       this.#chunks = [];
@@ -77,5 +86,28 @@ export class Body {
     this.#budget.give(this.#held);
     this.#held = 0;
     this.#chunks = [];
+    this.#gathered = Buffer.alloc(0);
+    this.#filled = 0;
+  }
+
+  #add(chunk: Buffer): void {
+    if (chunk.length >= SMALL_BYTES) {
+      this.#flush();
+      this.#chunks.push(chunk);
+      return;
+    }
+    if (this.#filled + chunk.length > this.#gathered.length) {
+      const wanted = Math.min(MAX_GATHERED_BYTES, Math.max(FIRST_GATHERED_BYTES, this.#gathered.length * 2));
+      this.#flush();
+      this.#gathered = Buffer.allocUnsafeSlow(wanted);
+    }
+    this.#filled += chunk.copy(this.#gathered, this.#filled);
+  }
+
+  /** Makes what was gathered the last of the chunks. */
+  #flush(): void {
+    if (this.#filled > 0) this.#chunks.push(this.#gathered.subarray(0, this.#filled));
+    this.#gathered = this.#gathered.subarray(this.#filled);
+    this.#filled = 0;
   }
 }

@@ -1,0 +1,72 @@
+import { EventEmitter } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { Body, ByteBudget } from '../../../src/server/body.ts';
+
+const MIB = 2 ** 20;
+
+/** A message whose pieces a test sends itself, and the body that is read from it. */
+function reading(limit: number) {
+  const message = new EventEmitter();
+  const budget = new ByteBudget(64 * MIB);
+  const body = new Body(message as IncomingMessage, budget);
+  let read: Buffer | undefined;
+  body.read(
+    limit,
+    (whole) => {
+      read = whole;
+    },
+    () => undefined,
+  );
+  return {
+    budget,
+    body,
+    send: (piece: Buffer) => message.emit('data', piece),
+    end: () => {
+      message.emit('end');
+      return read;
+    },
+  };
+}
+
+describe('reading a body', () => {
+  it('puts pieces of any size together in their order', () => {
+    const size = fc.oneof(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 100_000 }));
+    void fc.assert(
+      fc.property(fc.array(size, { minLength: 1, maxLength: 60 }), (sizes) => {
+        const pieces = sizes.map((length, i) => Buffer.from(Uint8Array.from({ length }, (_, j) => i * 7 + j)));
+        const { send, end } = reading(64 * MIB);
+        for (const piece of pieces) send(piece);
+        expect(end()?.equals(Buffer.concat(pieces))).toBe(true);
+      }),
+    );
+  });
+
+  it('takes no more memory for a body that comes byte by byte than for its bytes', () => {
+    setFlagsFromString('--expose-gc');
+    const gc = runInNewContext('gc') as () => void;
+    const used = () => {
+      gc();
+      const { heapUsed, arrayBuffers } = process.memoryUsage();
+      return heapUsed + arrayBuffers;
+    };
+    const { send, end } = reading(MIB);
+    const source = Buffer.from('xyz'.repeat(100));
+    const before = used();
+    for (let i = 0; i < 500_000; i++) send(source.subarray(i % 3, (i % 3) + 1));
+    expect(used() - before).toBeLessThan(4 * MIB);
+    expect(end()?.toString('latin1', 0, 6)).toBe('xyzxyz');
+  });
+
+  it('gives back the room that it took, once', () => {
+    const { body, budget, send } = reading(MIB);
+    for (let i = 0; i < 5000; i++) send(Buffer.from('a'));
+    expect(budget.used).toBeGreaterThan(5000);
+    body.release();
+    body.release();
+    expect(budget.used).toBe(0);
+  });
+});
