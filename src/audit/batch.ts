@@ -23,6 +23,12 @@ const REQUIRED_TEXTS = 3;
  */
 const SLICE_MS = 0.5;
 
+/**
+ * Most items of one batch. kube-apiserver sends 400 unless told otherwise, and no event is so small that a body within its
+ * limit holds many more than this; what is no event may be one character.
+ */
+const MAX_ITEMS = 250_000;
+
 /** One item, ready to be recorded. `key` only for an event: what is malformed is recorded each time it comes. */
 export interface Item {
   readonly entry: Append;
@@ -37,8 +43,9 @@ export interface Batch {
 }
 
 /**
- * Reads a batch; the bodies of its events are in `slab` until that begins another batch. Rejects with REQUEST_INVALID or REQUEST_TOO_DEEP when the list itself is not an audit.k8s.io/v1 EventList;
- * then nothing of it is to be recorded.
+ * Reads a batch; the bodies of its events are in `slab` until that begins another batch. Rejects with REQUEST_INVALID or
+ * REQUEST_TOO_DEEP when the list itself is not an audit.k8s.io/v1 EventList, with REQUEST_TOO_LARGE when it has too many
+ * items; then nothing of it is to be recorded.
  */
 export async function readBatch(body: Buffer, peer: Peer, slab: BodySlab, parts: AuditParts): Promise<Batch> {
   const doc = new JsonDocument();
@@ -59,6 +66,9 @@ export async function readBatch(body: Buffer, peer: Peer, slab: BodySlab, parts:
     if (part.type === 'array') {
       itemsSeen = true;
       continue;
+    }
+    if (items.length === MAX_ITEMS) {
+      throw new SealgateError('REQUEST_TOO_LARGE', `the EventList has more than ${MAX_ITEMS} items`);
     }
     const error = part.error ?? eventError(doc);
     if (error === undefined) {

@@ -210,6 +210,15 @@ describe('an item that is not an audit event', () => {
     expect(recordedIn(root).map(({ leaf }) => leaf.kind)).toEqual(['event', 'malformed']);
     expect(recordedIn(root)[1]?.json['item']).toContain('"verb":"\ufffd"');
   });
+
+  it('does not come in such numbers that a small batch would take all memory: the batch is refused', async () => {
+    const root = tempDir();
+    const { handler, named } = handlerWith(await openTestLedger(root));
+    const answer = await handler(requestOf(listOf(Array.from({ length: 250_001 }, () => '0').join(','))));
+    expect(answer.status).toBe(413);
+    expect(named('refused')).toEqual([['REQUEST_TOO_LARGE']]);
+    expect(recordedIn(root)).toEqual([]);
+  });
 });
 
 describe('a batch that comes again', () => {
