@@ -28,33 +28,35 @@ describe('tally', () => {
     put('unit.json', { testResults: [file('passed', 'passed')] });
     put('integration.json', { testResults: [file('passed')] });
     put('rego-test.json', [{ package: 'p', name: 'test_a' }]);
+    put('conformance.json', { passed: 3, failures: [] });
     put('checks', 'ok make test\nok lint\n');
   });
 
   afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
   it('adds up every report', () => {
-    expect(tally()).toMatchObject({ last: '6 passed, 0 failed', status: 0 });
+    expect(tally()).toMatchObject({ last: '9 passed, 0 failed', status: 0 });
   });
 
   it.each([
-    ['a failed test', 'unit.json', { testResults: [file('passed', 'failed')] }, '5 passed, 1 failed'],
+    ['a failed test', 'unit.json', { testResults: [file('passed', 'failed')] }, '8 passed, 1 failed'],
     [
       'a file that failed before its tests',
       'unit.json',
       { testResults: [{ ...file(), status: 'failed' }] },
-      '4 passed, 1 failed',
+      '7 passed, 1 failed',
     ],
-    ['a report without a test', 'integration.json', { testResults: [] }, '5 passed, 1 failed'],
-    ['a report cut short', 'integration.json', '{"testRes', '5 passed, 1 failed'],
-    ['a failed Rego test', 'rego-test.json', [{ package: 'p', name: 'test_a', fail: true }], '5 passed, 1 failed'],
+    ['a report without a test', 'integration.json', { testResults: [] }, '8 passed, 1 failed'],
+    ['a report cut short', 'integration.json', '{"testRes', '8 passed, 1 failed'],
+    ['a failed Rego test', 'rego-test.json', [{ package: 'p', name: 'test_a', fail: true }], '8 passed, 1 failed'],
     [
       'a Rego test with an error',
       'rego-test.json',
       [{ package: 'p', name: 'test_a', error: {} }],
-      '5 passed, 1 failed',
+      '8 passed, 1 failed',
     ],
-    ['a failed check', 'checks', 'ok make test\nfailed lint\n', '5 passed, 1 failed'],
+    ['a failed conformance case', 'conformance.json', { passed: 2, failures: ['a case'] }, '8 passed, 1 failed'],
+    ['a failed check', 'checks', 'ok make test\nfailed lint\n', '8 passed, 1 failed'],
   ])('counts %s as a failure', (_, name, content, last) => {
     put(name, content);
     expect(tally()).toMatchObject({ last, status: 1 });
@@ -62,6 +64,6 @@ describe('tally', () => {
 
   it('counts a missing report as a failure: what did not run did not pass', () => {
     rmSync(join(dir, 'integration.json'));
-    expect(tally()).toMatchObject({ last: '5 passed, 1 failed', status: 1 });
+    expect(tally()).toMatchObject({ last: '8 passed, 1 failed', status: 1 });
   });
 });
