@@ -354,7 +354,7 @@ async function openTls(
 
 /**
  * What the API server may deliver again: the newest events of the ledger, from before this start. After much traffic that is
- * seconds of work, so decisions do not wait for it; audit batches wait for `rebuilt`, which rejects when the ledger cannot be read.
+ * seconds of work, so decisions do not wait for it; audit batches wait for `rebuilt`, which never rejects.
  */
 function redeliveryWindow({ settings: { audit }, ledger, log, started }: ListenerParts): {
   readonly window: RedeliveryWindow;
@@ -366,12 +366,15 @@ function redeliveryWindow({ settings: { audit }, ledger, log, started }: Listene
   const abort = new AbortController();
   const since = (now() - audit.redelivery.seconds * 1000) * 1000;
   const entries = newestSince(reader, ledger.shard, since, audit.redelivery.maxEvents);
-  const rebuilt = rebuild(window, entries, abort.signal).finally(() => reader.close());
-  // Batches are refused then, and the API server's own metrics tell of it as well.
-  const ended = rebuilt.catch((error: unknown) => log.error({ error }, 'the redelivery window cannot be rebuilt'));
+  // With a window that lacks something, an event that comes again may be recorded twice; refusing the stream would lose it.
+  const rebuilt = rebuild(window, entries, abort.signal)
+    .catch((error: unknown) => {
+      log.error({ error }, 'the redelivery window holds only a part: events that come again may be recorded twice');
+    })
+    .finally(() => reader.close());
   started.add('the redelivery window', () => {
     abort.abort();
-    return ended;
+    return rebuilt;
   });
   return { window, rebuilt };
 }
