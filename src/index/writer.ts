@@ -44,6 +44,8 @@ export class IndexWriter implements Decisions {
   readonly #block: Block;
   readonly #micros = microsReader();
   #current: ShardRow | undefined;
+  /** Of the current shard, until its hash is asked for: hashing each entry would be for nothing. */
+  #last: Pick<SourceEntry, 'leafHash'> | undefined;
   #lastTime = 0;
 
   constructor(db: Database.Database, source: LedgerSource) {
@@ -68,6 +70,7 @@ export class IndexWriter implements Decisions {
 
   /** Leaf hash of the last entry, hex; empty when that cannot be read. */
   lastHash(): string | undefined {
+    this.#noteLast();
     return this.#current?.last_hash;
   }
 
@@ -108,7 +111,7 @@ export class IndexWriter implements Decisions {
     if (facts.kind === 'decision') this.#remember(pos, { leafHash: entry.leafHash, uid: facts.uid });
     this.#addLinks(pos, facts);
     shard.indexed++;
-    shard.last_hash = entry.leafHash;
+    this.#last = entry;
   }
 
   /** Adds, for an entry that follows but cannot be read, that there is one. It gets the time of the entry before. */
@@ -117,6 +120,7 @@ export class IndexWriter implements Decisions {
     this.#put(pos, this.#lastTime, damagedFacts());
     shard.indexed++;
     shard.last_hash = '';
+    this.#last = undefined;
   }
 
   #next(number: number, seq: number): { shard: ShardRow; pos: number } {
@@ -188,6 +192,7 @@ export class IndexWriter implements Decisions {
     this.#origins.clear();
     this.#recent.clear();
     this.#current = undefined;
+    this.#last = undefined;
     for (const row of this.#db.prepare('SELECT * FROM shard ORDER BY number').all() as ShardRow[]) this.#know(row);
     const current = this.#current as ShardRow | undefined;
     this.#lastTime =
@@ -195,7 +200,13 @@ export class IndexWriter implements Decisions {
     this.#block.load(current === undefined ? 0 : current.base + current.indexed);
   }
 
+  #noteLast(): void {
+    if (this.#current !== undefined && this.#last !== undefined) this.#current.last_hash = this.#last.leafHash;
+    this.#last = undefined;
+  }
+
   #saveShard(): void {
+    this.#noteLast();
     const shard = this.#current;
     if (shard !== undefined) this.#putShard.run(shard.number, shard.base, shard.origin, shard.indexed, shard.last_hash);
   }

@@ -7,8 +7,9 @@ import { SALT_BYTES } from './commitment.ts';
 export const MAX_PACK_ENTRIES = 256;
 /** Limit of a pack's records before compression, when it holds more than one. */
 export const MAX_PACK_BYTES = 1024 * 1024;
-/** state (1), salt (16), length of the body (4). */
-export const RECORD_HEADER_BYTES = 1 + SALT_BYTES + 4;
+const STATE_BYTES = 1;
+const LENGTH_BYTES = 4;
+export const RECORD_HEADER_BYTES = STATE_BYTES + SALT_BYTES + LENGTH_BYTES;
 
 export const CODEC_NONE = 0;
 export const CODEC_ZSTD = 1;
@@ -18,11 +19,31 @@ const STATE_PRESENT = 1;
 const ZSTD_PARAMS = { [constants.ZSTD_c_compressionLevel]: 1 };
 /** The smallest that zlib takes. */
 const MIN_CHUNK_BYTES = 64;
+/** Audit events become 15 times smaller, rarely more. */
+const USUAL_RATIO = 20;
 
 /** The body of one entry with its salt, both views into the unpacked data. */
 export interface Body {
   readonly salt: Buffer;
   readonly body: Buffer;
+}
+
+/** A view costs as much as reading a few hundred bytes, and whoever reads bodies hardly ever asks for the salt. */
+class UnpackedBody implements Body {
+  readonly body: Buffer;
+  readonly #records: Buffer;
+  readonly #salt: number;
+
+  constructor(records: Buffer, salt: number, length: number) {
+    this.#records = records;
+    this.#salt = salt;
+    const start = salt + SALT_BYTES + LENGTH_BYTES;
+    this.body = records.subarray(start, start + length);
+  }
+
+  get salt(): Buffer {
+    return this.#records.subarray(this.#salt, this.#salt + SALT_BYTES);
+  }
 }
 
 export interface EncodedPack {
@@ -108,12 +129,11 @@ export function decodePack(codec: number, data: Uint8Array, count: number, maxBy
   for (let i = 0; i < count; i++) {
     if (at + RECORD_HEADER_BYTES > records.length) throw corrupt(`record ${i} is cut off`);
     if (records[at] !== STATE_PRESENT) throw corrupt(`record ${i} has the unknown state ${records[at]}`);
-    const salt = records.subarray(at + 1, at + 1 + SALT_BYTES);
-    const length = records.readUInt32BE(at + 1 + SALT_BYTES);
-    at += RECORD_HEADER_BYTES;
-    if (at + length > records.length) throw corrupt(`the body of record ${i} is cut off`);
-    bodies.push({ salt, body: records.subarray(at, at + length) });
-    at += length;
+    const salt = at + STATE_BYTES;
+    const length = records.readUInt32BE(salt + SALT_BYTES);
+    at += RECORD_HEADER_BYTES + length;
+    if (at > records.length) throw corrupt(`the body of record ${i} is cut off`);
+    bodies.push(new UnpackedBody(records, salt, length));
   }
   if (at !== records.length) throw corrupt(`${records.length - at} bytes follow the last record`);
   return bodies;
@@ -126,7 +146,9 @@ function unpack(codec: number, data: Uint8Array, maxBytes: number): Buffer {
   }
   if (codec !== CODEC_ZSTD) throw corrupt(`codec ${codec} is unknown`);
   try {
-    return zstdDecompressSync(data, { maxOutputLength: Math.max(maxBytes, 1) });
+    // Output is collected in chunks, and copied when there is more than one.
+    const chunkSize = Math.max(MIN_CHUNK_BYTES, Math.min(maxBytes, data.length * USUAL_RATIO));
+    return zstdDecompressSync(data, { maxOutputLength: Math.max(maxBytes, 1), chunkSize });
   } catch (error) {
     throw corrupt('it cannot be decompressed', error);
   }

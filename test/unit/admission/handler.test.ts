@@ -47,7 +47,7 @@ function ledgerThat(append: (entries: readonly Append[]) => Promise<never[]>) {
 async function recordedIn(root: string): Promise<(Entry & { json: Record<string, never> })[]> {
   const reader = LedgerReader.open(places(root).dir);
   try {
-    return [...reader.entries(0, 1)].map((entry) => ({ ...entry, json: JSON.parse(entry.body.toString()) }));
+    return [...reader.entries(0, 1)].map((entry) => Object.assign(entry, { json: JSON.parse(entry.body.toString()) }));
   } finally {
     reader.close();
   }

@@ -36,13 +36,18 @@ function altered(
     entries: (...range) => reader.entries(...range),
     get: (shard, at) => {
       const entry = reader.get(shard, at);
-      return entry !== undefined && at === seq ? change(entry) : entry;
+      return entry !== undefined && at === seq ? change(plain(entry)) : entry;
     },
     checkpoint: (shard, size) => {
       const found = reader.checkpoint(shard, size);
       return found && { ...found, note: note(found.note) };
     },
   };
+}
+
+/** A copy with every value in it, also those that an entry makes when it is asked. */
+function plain({ shard, seq, leaf, leafBytes, leafHash, salt, body }: SourceEntry): SourceEntry {
+  return { shard, seq, leaf, leafBytes, leafHash, salt, body };
 }
 
 const checksOf = (source: DetailSource, seq = 3) => entryDetail(source, 0, seq, createVerifier(vkey))?.checks;

@@ -75,7 +75,7 @@ export interface Recorded extends Entry {
 export function recordedIn(root: string): Recorded[] {
   const reader = LedgerReader.open(places(root).dir);
   try {
-    return [...reader.entries(0, 1)].map((entry) => ({ ...entry, json: JSON.parse(entry.body.toString()) }));
+    return [...reader.entries(0, 1)].map((entry) => Object.assign(entry, { json: JSON.parse(entry.body.toString()) }));
   } finally {
     reader.close();
   }

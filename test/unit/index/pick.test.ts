@@ -13,14 +13,25 @@ function naive(value: unknown, tree: WantedTree): unknown {
     if (!Object.hasOwn(value as object, key)) continue;
     const member = (value as Record<string, unknown>)[key];
     if (node === 'value') found.set(key, member);
-    else if (typeof member === 'object' && member !== null && !Array.isArray(member))
-      found.set(key, naive(member, node));
+    else if (typeof member === 'object' && member !== null && !Array.isArray(member)) {
+      found.set(key, node instanceof RegExp ? naiveLike(member, node) : naive(member, node));
+    }
   }
   return found;
 }
 
+function naiveLike(value: object, like: RegExp): unknown {
+  return new Map(Object.entries(value).filter(([key]) => like.test(key)));
+}
+
 describe('pick', () => {
-  const tree: WantedTree = { a: 'value', é: 'value', b: { a: 'value', c: { a: 'value' } }, 'k"\\': 'value' };
+  const tree: WantedTree = {
+    a: 'value',
+    é: 'value',
+    b: { a: 'value', c: { a: 'value' } },
+    c: /^[a-cé"]/u,
+    'k"\\': 'value',
+  };
 
   it('gives what JSON.parse gives at the wanted places, whatever stands beside them', () => {
     const key = fc.oneof(fc.constantFrom('a', 'b', 'c', 'é', 'k"\\', '\u2028'), fc.string({ unit: 'binary' }));

@@ -74,6 +74,23 @@ describe('leaf', () => {
     expect(() => parseLeaf(Buffer.from(text))).toThrow(expect.objectContaining({ code: 'LEDGER_CORRUPT' }));
   });
 
+  it('takes a time exactly when there is such a date and time', () => {
+    const number = (max: number, digits: number) => fc.nat(max).map((n) => String(n).padStart(digits, '0'));
+    const date = fc.tuple(number(9999, 4), number(14, 2), number(33, 2));
+    const time = fc.tuple(number(26, 2), number(62, 2), number(62, 2));
+    fc.assert(
+      fc.property(date, time, (ymd, hms) => {
+        const text = `${ymd.join('-')}T${hms.join(':')}.000001Z`;
+        const parsed = new Date(text.replace('001Z', 'Z'));
+        const exists = !Number.isNaN(parsed.getTime()) && parsed.toISOString() === text.replace('001Z', 'Z');
+        const read = () => parseLeaf(Buffer.from(SAMPLE.replace('2026-01-31T23:59:59.000001Z', text)));
+        if (exists) expect(read().time).toBe(text);
+        else expect(read).toThrow(`${text} is not a time`);
+      }),
+      { numRuns: 3000 },
+    );
+  });
+
   it('hashes as RFC 6962 does: SHA-256 over a zero byte and the leaf', () => {
     const expected = createHash('sha256').update('\0').update(SAMPLE).digest('hex');
     expect(leafHashHex(Buffer.from(SAMPLE))).toBe(expected);
