@@ -427,6 +427,14 @@ export const settingsSchema = {
           default: false,
           description: 'Whether the bucket stands in the path instead of the host name. Most S3-compatibles want that.',
         },
+        timeoutSeconds: {
+          type: 'integer',
+          minimum: 1,
+          maximum: 600,
+          default: 30,
+          description:
+            'Most time until an answer begins, and between two parts of it. A large object gets more time to be sent, and no exchange lasts for ever.',
+        },
         tagPartials: {
           type: 'boolean',
           default: true,

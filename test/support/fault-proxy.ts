@@ -20,6 +20,8 @@ export type Fault =
   | { readonly kind: 'slow'; readonly ms: number }
   /** Nobody ever answers. */
   | { readonly kind: 'stall' }
+  /** The answer begins, and after so many bytes of its body nothing more comes. */
+  | { readonly kind: 'hang'; readonly bytes: number }
   /** Answered here, with S3's error document; the server sees nothing. */
   | {
       readonly kind: 'status';
@@ -123,6 +125,12 @@ async function play(fault: Fault | undefined, send: () => Promise<Answer>, res: 
         return reply(res, { ...answer, headers: { ...answer.headers, 'content-length': String(body.length) }, body });
       res.writeHead(answer.status, { ...answer.headers, 'content-length': String(answer.body.length) });
       res.write(body, () => res.socket?.end());
+      return;
+    }
+    case 'hang': {
+      const answer = await send();
+      res.writeHead(answer.status, { ...answer.headers, 'content-length': String(answer.body.length) });
+      res.write(answer.body.subarray(0, fault.bytes));
       return;
     }
     case 'flip': {

@@ -25,6 +25,8 @@ export interface S3Options {
   readonly caFile?: string;
   /** `http://[user:password@]host:port`. Default: HTTPS_PROXY, HTTP_PROXY and NO_PROXY of the environment. */
   readonly proxy?: string;
+  /** Until an answer begins, and between any two parts of it. Default: 30. */
+  readonly timeoutSeconds?: number;
   /** Tags objects of the class `partial` with `sealgate-class=partial`, by which a lifecycle rule can expire them. */
   readonly tagPartials?: boolean;
 }

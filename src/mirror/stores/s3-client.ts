@@ -10,8 +10,7 @@ import { SLOWEST_BYTES_PER_MS } from './deadline.ts';
 import type { S3Options } from './options.ts';
 
 const CONNECT_MS = 5000;
-/** Until an answer begins, and between any two parts of it. */
-const SILENCE_MS = 30_000;
+const DEFAULT_SILENCE_SECONDS = 30;
 /** The second attempt is for what passes in an instant; whoever calls has a patience of their own. */
 const ATTEMPTS = 2;
 const MAX_SOCKETS = 64;
@@ -19,8 +18,12 @@ const MAX_SOCKETS = 64;
 const COMPATIBLE_REGION = 'us-east-1';
 
 /** Milliseconds until an answer has to begin when so many bytes are sent before it. */
-export function requestTimeout(bytes: number): number {
-  return SILENCE_MS + bytes / SLOWEST_BYTES_PER_MS;
+export function requestTimeout(options: S3Options, bytes: number): number {
+  return silenceMs(options) + bytes / SLOWEST_BYTES_PER_MS;
+}
+
+function silenceMs({ timeoutSeconds = DEFAULT_SILENCE_SECONDS }: S3Options): number {
+  return timeoutSeconds * 1000;
 }
 
 /** Settings of the SDK's client. Throws MIRROR_URL_INVALID when the CA file cannot be used. */
@@ -39,9 +42,9 @@ export function clientConfig(options: S3Options): S3ClientConfig {
     maxAttempts: ATTEMPTS,
     requestHandler: {
       connectionTimeout: CONNECT_MS,
-      requestTimeout: SILENCE_MS,
+      requestTimeout: requestTimeout(options, 0),
       throwOnRequestTimeout: true,
-      socketTimeout: SILENCE_MS,
+      socketTimeout: silenceMs(options),
       httpAgent: new HttpAgent(agent),
       httpsAgent: new HttpsAgent({ ...agent, ...(caFile === '' ? {} : { ca: authorities(caFile) }) }),
     },

@@ -4,7 +4,7 @@ import { SealgateError } from '../../lib/errors.ts';
 import { deadline } from './deadline.ts';
 import { isRetryable } from './errors.ts';
 import { checkKey } from './keys.ts';
-import type { StoreOptions } from './options.ts';
+import type { S3Options, StoreOptions } from './options.ts';
 import { clientConfig, connect, requestTimeout } from './s3-client.ts';
 import { S3Clock } from './s3-clock.ts';
 import { type S3Attempt, s3Code, s3Error, s3Status } from './s3-errors.ts';
@@ -23,6 +23,7 @@ export class S3Connection {
   /** Of every key, with a slash at its end; '' for the whole bucket. */
   readonly prefix: string;
   readonly clock: S3Clock;
+  readonly #options: S3Options;
   readonly #connect: () => Promise<S3>;
   #client: Promise<S3> | undefined;
 
@@ -33,6 +34,7 @@ export class S3Connection {
     this.prefix = prefix;
     this.url = `s3://${bucket}/${prefix}`.replace(/\/$/, '');
     this.clock = new S3Clock(clock, () => performance.now());
+    this.#options = s3;
     const config = clientConfig(s3);
     this.#connect = () => connect(config, (date) => this.clock.saw(date));
   }
@@ -53,7 +55,7 @@ export class S3Connection {
     const limit = deadline(bytes);
     try {
       this.#client ??= this.#connect();
-      const options = { abortSignal: limit.signal, requestTimeout: requestTimeout(bytes) };
+      const options = { abortSignal: limit.signal, requestTimeout: requestTimeout(this.#options, bytes) };
       return await request(await this.#client, options, limit.allow);
     } catch (error) {
       throw s3Error(error, attempt);
