@@ -7,7 +7,7 @@ import { createCommandSearch } from './command.ts';
 import { RemovedValues, type Scrubber } from './scrub.ts';
 import { type FieldRule, fieldRules, type RedactSettings } from './settings.ts';
 import { createSuspicion } from './suspicion.ts';
-import { hasTellingParameter, isSession } from './uri.ts';
+import { hasTellingParameter, isSession, pathOf } from './uri.ts';
 import { type Hint, NAME, NAMESPACE, NO_HINT, type Rules, Walk } from './walk.ts';
 
 const REQUEST = jsonName('request');
@@ -37,7 +37,7 @@ const REF_NAMESPACE = 3;
 const REF_NAME = 4;
 
 /** An event without objectRef: what its URI says. */
-const SECRETS_URI = /^\/api\/v1\/(?:watch\/)?(?:namespaces\/[^/]+\/)?secrets(?:[/?]|$)/;
+const SECRETS_URI = /^\/api\/v1\/(?:watch\/)?(?:namespaces\/[^/]+\/)?secrets(?:\/|$)/;
 
 /** Throws CONFIG_INVALID when a path or a pattern makes no sense. */
 export function createRedactor(settings: RedactSettings): Redactor {
@@ -150,7 +150,7 @@ function reviewHint(doc: JsonDocument, request: Node, rules: Rules): Hint {
 }
 
 function eventHint(doc: JsonDocument, ref: Node, uri: string, rules: Rules): Hint {
-  if (!doc.isObject(ref)) return SECRETS_URI.test(uri) ? { ...NO_HINT, secret: true } : NO_HINT;
+  if (!doc.isObject(ref)) return SECRETS_URI.test(pathOf(uri)) ? { ...NO_HINT, secret: true } : NO_HINT;
   const found = new Int32Array(REF_NAMES.names.length);
   doc.findAll(ref, REF_NAMES, found);
   const text = (which: number) => doc.text(found[which] as Node);

@@ -13,8 +13,14 @@ export interface UriRules {
 
 /** Whether a request URI opens a session. */
 export function isSession(uri: string): boolean {
+  return SESSION.test(pathOf(uri));
+}
+
+/** The path of a request URI as the API server routes it: a client may write any letter of it as an escape. */
+export function pathOf(uri: string): string {
   const query = uri.indexOf('?');
-  return SESSION.test(query < 0 ? uri : uri.slice(0, query));
+  const path = query < 0 ? uri : uri.slice(0, query);
+  return path.includes('%') ? decode(path) : path;
 }
 
 /** Whether the name of a parameter says that it is a credential. */

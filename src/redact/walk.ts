@@ -50,6 +50,9 @@ const VALUE = jsonName('value');
 /** Members of a Secret that hold nothing secret. Everything else in one goes: a misspelled stringData holds what it would. */
 const PLAIN_IN_SECRET: readonly JsonName[] = [KIND, API_VERSION, jsonName('type'), jsonName('immutable')];
 
+/** Members of a JSON Patch's operation that hold no value. */
+const PLAIN_IN_OPERATION: readonly JsonName[] = [jsonName('op'), jsonName('from')];
+
 /** A manifest that is not JSON, of something that holds a credential. */
 const YAML_CREDENTIAL = /\bkind["']?[ \t]{0,9}:[ \t]{0,9}["']?(?:Secret|TokenRe)/;
 
@@ -240,15 +243,21 @@ export class Walk {
 
   /** RFC 6902. An operation whose path cannot be told may be about anything. */
   #jsonPatch(array: Node, hint: Hint): void {
+    const concerned = hint.secret || hint.fields.length > 0;
     this.#elements(array, (operation) => {
       const values: Node[] = [];
       const paths: (string | undefined)[] = [];
       if (this.#doc.isObject(operation)) {
         this.#members(operation, (key, value) => {
           if (this.#doc.is(key, VALUE)) values.push(value);
-          if (this.#doc.is(key, PATH)) paths.push(this.#doc.text(value));
+          else if (this.#doc.is(key, PATH)) paths.push(this.#doc.text(value));
+          // A misspelled value holds what it would.
+          else if (!PLAIN_IN_OPERATION.some((name) => this.#doc.is(key, name)) && concerned)
+            this.#redactAll(value, 1, false);
         });
-      } else if (hint.secret || hint.fields.length > 0) this.#redactAll(operation, 1, false);
+        // It may be no operation at all, but an object that somebody sent as one.
+        this.visit(operation, 1, hint.secret);
+      } else if (concerned) this.#redactAll(operation, 1, false);
       const [path] = paths;
       const segments = paths.length === 1 ? pointerSegments(path) : undefined;
       for (const value of values) this.#patchValue(value, segments, hint);

@@ -146,6 +146,8 @@ describe('redaction of a patch of a Secret, known by its resource alone', () => 
     ['a JSON patch of the whole object', [{ op: 'replace', path: '', value: secret }]],
     ['a JSON patch with a test', [{ op: 'test', path: '/data/password', value: CANARY_BASE64 }]],
     ['a JSON patch with an escaped path', [{ op: 'add', path: '/d~0ata/x', value: CANARY }]],
+    ['a JSON patch with a misspelled value', [{ op: 'add', path: '/data/password', vaule: CANARY }]],
+    ['a Secret sent as a JSON patch', [{ kind: 'Secret', data: { a: CANARY_BASE64 } }]],
     ['a JSON patch without a path', [{ op: 'add', value: CANARY }]],
     ['a JSON patch with a path that is none', [{ op: 'add', path: 'data/password', value: CANARY }]],
     ['a JSON patch of two paths', '[{"op":"add","path":"/metadata/labels/x","value":"CANARY","path":"/data/x"}]'],
@@ -342,6 +344,13 @@ describe('redaction of sessions', () => {
     `command=echo&access_token=${CANARY}`,
   ])('finds it in %s', (query) => {
     clean(redactor().event(uri(query)));
+  });
+
+  it('knows a session and a Secret by a path with escapes in it, which the API server takes as well', () => {
+    clean(redactor().event(uri(`command=TOKEN%3D${CANARY}`, 'pods/debug/%65xec')));
+    clean(redactor().event(uri(`command=TOKEN%3D${CANARY}`, 'pods/debug%2Fexec')));
+    const requestURI = '/api/v1/namespaces/shop/%73ecrets/a';
+    clean(redactor().event(event({ requestURI, requestObject: { data: { a: CANARY_BASE64 } } })));
   });
 
   it('takes telling parameters out of any URI, and nothing else of an ordinary one', () => {
