@@ -64,6 +64,19 @@ run: setup ## start Sealgate, play recorded requests through it, stay up until i
 cluster: setup tools ## a real etcd and kube-apiserver with Sealgate attached, until interrupted
 	@$(NODE) tools/cluster/main.ts $(ARGS)
 
+# --- Packaging --------------------------------------------------------------------------------------------------------------
+.PHONY: dist image
+dist: setup ## dist/: compiled sources, packages, Node and OPA, which run without a checkout
+	@$(NODE) tools/image/main.ts
+
+IMAGE ?= sealgate:dev
+image: dist ## the container image IMAGE, with docker or, where there is no Docker engine, buildah
+	@version=$$($(NODE) -p 'require("./package.json").version'); revision=$$(git rev-parse HEAD 2>/dev/null || echo unknown); \
+	if docker info >/dev/null 2>&1; then build='docker build'; \
+	elif command -v buildah >/dev/null; then build='buildah bud --isolation chroot --storage-driver vfs'; \
+	else echo 'make: building an image needs docker or buildah' >&2; exit 1; fi; \
+	$$build --build-arg VERSION=$$version --build-arg REVISION=$$revision --tag '$(IMAGE)' .
+
 # --- Tests. REPORTS=folder also writes the results there as JSON ------------------------------------------------------------
 VITEST = node_modules/.bin/vitest run --project $@ $(if $(REPORTS),--reporter=default --reporter=json --outputFile.json='$(REPORTS)/$@.json') $(ARGS)
 

@@ -4,6 +4,7 @@ import type { Query } from '../index/query.ts';
 import type { Page } from '../index/search.ts';
 import type { IndexView } from '../index/view.ts';
 import { messageOf, SealgateError } from '../lib/errors.ts';
+import { threadFile } from '../lib/thread-file.ts';
 import type { Answer, Asked, EntryAnswer, QueryThreadData, Question } from './query-protocol.ts';
 
 export interface QueriesOptions {
@@ -107,7 +108,7 @@ class Pool implements Queries {
     if (this.#threads.size >= this.#options.threads) return undefined;
     const { ledgerDir, vkey, view } = this.#options;
     const workerData: QueryThreadData = { ledgerDir, vkey, indexFile: view.file };
-    const worker = new Worker(new URL('./query-thread.ts', import.meta.url), { workerData, name: 'query' });
+    const worker = new Worker(threadFile(import.meta.url, 'query-thread'), { workerData, name: 'query' });
     const thread: Thread = { worker, current: undefined, timer: undefined };
     this.#threads.add(thread);
     worker.on('message', (answer: Answer) => this.#hear(thread, answer));

@@ -1,6 +1,7 @@
 // The main thread's handle on the index: starts the thread that keeps it, tells it of new entries, knows how far it is.
 import { Worker } from 'node:worker_threads';
 import { messageOf } from '../lib/errors.ts';
+import { threadFile } from '../lib/thread-file.ts';
 import type { FromIndexer, IndexerData, ToIndexer } from './indexer-protocol.ts';
 import type { IndexLog } from './log.ts';
 import type { IndexPosition } from './writer.ts';
@@ -120,7 +121,7 @@ class View implements IndexView {
   #start(): void {
     const { ledgerDir, keepFreeBytes = 0 } = this.#options;
     const workerData: IndexerData = { ledgerDir, file: this.file, keepFreeBytes };
-    const worker = new Worker(new URL('./indexer.ts', import.meta.url), { workerData, name: 'index' });
+    const worker = new Worker(threadFile(import.meta.url, 'indexer'), { workerData, name: 'index' });
     this.#worker = worker;
     this.#busy = true;
     worker.on('message', (message: FromIndexer) => this.#hear(message));

@@ -1,6 +1,7 @@
 // The main thread's handle of the ledger: hands appends to the writer thread and resolves them when they are on disk.
 import { MessageChannel, Worker } from 'node:worker_threads';
 import { SealgateError } from '../lib/errors.ts';
+import { threadFile } from '../lib/thread-file.ts';
 import type { Append, Appended } from './entry.ts';
 import type { LedgerKey } from './key.ts';
 import { checkExtra } from './leaf.ts';
@@ -389,10 +390,8 @@ function pack(id: number, lane: Lane, entries: readonly Append[]): AppendMessage
   return { type: 'append', id, lane, kinds: entries.map(({ kind }) => kind), extras, sizes, bodies };
 }
 
-/** Threads are files beside this one, with its extension: .ts as it is run here, .js when it was compiled. */
 function startThread(name: string, data: unknown, transferList: import('node:worker_threads').MessagePort[]): Worker {
-  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-  return new Worker(new URL(`./${name}.${extension}`, import.meta.url), {
+  return new Worker(threadFile(import.meta.url, name), {
     name: `ledger ${name}`,
     workerData: data,
     transferList,

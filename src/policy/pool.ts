@@ -2,6 +2,7 @@
 // of one that was cut off or died.
 import { Worker } from 'node:worker_threads';
 import { messageOf, SealgateError } from '../lib/errors.ts';
+import { threadFile } from '../lib/thread-file.ts';
 import { type FromWorker, type Job, type Reply, STAGE_IDLE, STAGE_INPUT, type WorkerSetup } from './protocol.ts';
 
 export interface PoolOptions {
@@ -191,7 +192,7 @@ export class WorkerPool {
   private spawn(): Promise<void> {
     const stage = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
     const setup: WorkerSetup = { ...this.options.setup, stage };
-    const worker = new Worker(new URL('./worker.ts', import.meta.url), {
+    const worker = new Worker(threadFile(import.meta.url, 'worker'), {
       workerData: setup,
       resourceLimits: { maxOldGenerationSizeMb: setup.limits.heapMb, stackSizeMb: STACK_MB },
     });

@@ -1,0 +1,128 @@
+// Exports against Tessera's fsck, an independent reader of C2SP tlog-tiles: it recomputes every tile from the entries.
+import { spawnSync } from 'node:child_process';
+import { randomInt } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { exportTiles } from '../../src/ledger/export.js';
+import { loadOrCreateKey } from '../../src/ledger/key.js';
+import { openLedger } from '../../src/ledger/ledger.js';
+import { TreeReader } from '../../src/ledger/tree-reader.js';
+import { parseTilePath, tilePath } from '../../src/tlog/tile-path.js';
+import { toolPath } from '../support/tools.js';
+const LOG_NAME = 'ledger.example/cluster-a/0';
+const BATCH = 1000;
+const SOURCE = Buffer.from('{"event":1}');
+/** 1 to 3 levels of tiles, full and partial, and two sizes that nobody thought of. */
+const SIZES = [1, 255, 256, 257, randomInt(258, 30_000), randomInt(30_001, 65_530), 65_535, 65_536, 65_537];
+const LAST = 65_537;
+let root;
+let publicKey;
+let ledger;
+beforeAll(() => {
+    root = mkdtempSync(join(tmpdir(), 'sealgate-fsck-'));
+    publicKey = join(root, 'keys', 'ledger.vkey');
+});
+afterAll(async () => {
+    await ledger?.close('test over');
+    rmSync(root, { recursive: true, force: true });
+});
+const shardFile = () => join(root, 'ledger', 'shard-000000.sqlite');
+async function open() {
+    ledger = await openLedger({
+        dir: join(root, 'ledger'),
+        key: loadOrCreateKey(join(root, 'keys', 'ledger.key'), LOG_NAME),
+        version: '0.0.0-test',
+        settingsDigest: `sha256:${'0'.repeat(64)}`,
+        onFatal: (error) => {
+            throw error;
+        },
+    });
+    return ledger;
+}
+/** Grows the ledger until a checkpoint covers exactly `size` entries: one follows each `start` and each `stop`. */
+async function growTo(size) {
+    if (ledger === undefined) {
+        await open();
+        if (ledger.head().size === size)
+            return;
+    }
+    const batch = Array.from({ length: BATCH }, () => ({ kind: 'event', body: SOURCE }));
+    while (ledger.head().size < size - 1) {
+        await ledger.append('audit', batch.slice(0, size - 1 - ledger.head().size));
+    }
+    await ledger.close('grown');
+    ledger = undefined;
+}
+function exportTo(dir) {
+    const shard = TreeReader.open(shardFile());
+    try {
+        return exportTiles(shard, dir);
+    }
+    finally {
+        shard.close();
+    }
+}
+/**
+ * More than an export here has tiles: fsck's workers end at the first tile that is wrong, and with fewer of them than tiles
+ * it would wait for ever for the next one to be taken.
+ */
+const WORKERS = 512;
+/** What fsck says is wrong with an export of `size` entries, or ''. Its exit status is 0 either way. */
+function fsck(dir, size, origin = `${LOG_NAME}/0`) {
+    const args = [
+        `--storage_url=file://${dir}/`,
+        `--public_key=${publicKey}`,
+        `--origin=${origin}`,
+        `--N=${WORKERS}`,
+        '--ui=false',
+    ];
+    const { stderr, error } = spawnSync(toolPath('fsck'), args, { encoding: 'utf8', timeout: 60_000 });
+    if (error !== undefined)
+        throw new Error(`fsck did not run or did not end: ${error.message}`);
+    const accepted = stderr.includes(`Successfully fsck'd log with size ${size} `);
+    const failed = stderr.includes('fsck failed');
+    if (accepted === failed)
+        throw new Error(`fsck said neither that it accepts nor that it does not: ${stderr}`);
+    return failed ? stderr : '';
+}
+describe('an export', () => {
+    it.each(SIZES)('of %i entries is accepted by fsck, whether written at once or grown from the ones before', async (size) => {
+        await growTo(size);
+        const whole = join(root, 'whole');
+        const grown = join(root, 'grown');
+        expect(exportTo(whole)).toMatchObject({ size, before: 0 });
+        expect(exportTo(grown)).toMatchObject({ size, before: SIZES[SIZES.indexOf(size) - 1] ?? 0 });
+        expect([fsck(whole, size), fsck(grown, size)]).toEqual(['', '']);
+        if (size < LAST)
+            rmSync(whole, { recursive: true });
+    });
+    it.each([
+        'tile/0/000',
+        'tile/0/255',
+        'tile/0/256.p/1',
+        'tile/1/000',
+        'tile/entries/128',
+        'tile/entries/256.p/1',
+        'checkpoint',
+    ])('with one changed byte in %s is not', (path) => {
+        if (path !== 'checkpoint')
+            expect(tilePath(parseTilePath(path))).toBe(path);
+        const file = join(root, 'whole', path);
+        const good = readFileSync(file);
+        const bad = Buffer.from(good);
+        bad[bad.length - 20] ^= 0x01;
+        writeFileSync(file, bad);
+        try {
+            expect(fsck(join(root, 'whole'), LAST)).toMatch(/fsck failed/);
+        }
+        finally {
+            writeFileSync(file, good);
+        }
+    });
+    it('of another log is not', () => {
+        expect(fsck(join(root, 'whole'), LAST)).toBe('');
+        expect(fsck(join(root, 'whole'), LAST, `${LOG_NAME}/1`)).toMatch(/fsck failed/);
+    });
+});

@@ -1,0 +1,82 @@
+// Runs one command of the command line inside the test, and a shared ledger for commands to work on.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Command, CommanderError } from 'commander';
+import { afterAll, beforeAll, vi } from 'vitest';
+import { loadOrCreateKey } from '../../../src/ledger/key.js';
+import { openLedger } from '../../../src/ledger/ledger.js';
+/** Runs `sealgate <args>` with only this command registered. */
+export function runCommand(register, args) {
+    let stdout = '';
+    let stderr = '';
+    const out = vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+        stdout += String(text);
+        return true;
+    });
+    const err = vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
+        stderr += String(text);
+        return true;
+    });
+    const before = process.exitCode;
+    process.exitCode = undefined;
+    try {
+        const program = new Command('sealgate').exitOverride();
+        register(program);
+        for (const command of program.commands)
+            command.exitOverride();
+        program.parse(args, { from: 'user' });
+        return { status: Number(process.exitCode ?? 0), stdout, stderr };
+    }
+    catch (error) {
+        if (!(error instanceof CommanderError))
+            throw error;
+        // As main.ts does.
+        return { status: error.exitCode === 0 ? 0 : 2, stdout, stderr };
+    }
+    finally {
+        process.exitCode = before;
+        out.mockRestore();
+        err.mockRestore();
+    }
+}
+/** A closed ledger with `start`, these entries and `stop`, for all tests of a file. */
+export function sharedLedger(entries) {
+    const shared = { data: '', shard: '', vkey: '', vkeyFile: '', origin: 'ledger.example/cluster-a/0/0' };
+    beforeAll(async () => {
+        shared.data = mkdtempSync(join(tmpdir(), 'sealgate-cli-'));
+        shared.shard = join(shared.data, 'ledger', 'shard-000000.sqlite');
+        shared.vkeyFile = join(shared.data, 'keys', 'ledger.vkey');
+        const ledger = await openLedger({
+            dir: join(shared.data, 'ledger'),
+            key: loadOrCreateKey(join(shared.data, 'keys', 'ledger.key'), 'ledger.example/cluster-a/0'),
+            version: '0.0.0-test',
+            settingsDigest: `sha256:${'0'.repeat(64)}`,
+            onFatal: () => { },
+        });
+        await ledger.append('decision', entries);
+        await ledger.close('done');
+        shared.vkey = ledger.vkey;
+    });
+    afterAll(() => rmSync(shared.data, { recursive: true, force: true }));
+    return shared;
+}
+/** A decision whose names try to take over the terminal. */
+export const DECISION = {
+    kind: 'decision',
+    extra: { uid: '00000000-0000-4000-8000-000000000001', bundle: `sha256:${'b'.repeat(64)}`, allowed: false },
+    body: Buffer.from(JSON.stringify({
+        caller: { address: '10.0.0.1' },
+        verdict: { results: [{ policy: 'admission.images', action: 'deny' }], failures: [] },
+        took: {},
+        review: {
+            request: {
+                operation: 'CREATE',
+                namespace: 'shop',
+                name: 'web\u001b[2J\u202eevil',
+                requestResource: { group: 'apps', version: 'v1', resource: 'deployments' },
+                userInfo: { username: 'alice' },
+            },
+        },
+    })),
+};

@@ -1,0 +1,73 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { at, pick, text, wanted } from '../../../src/index/pick.js';
+const FIXTURES = join(import.meta.dirname, '../../fixtures');
+/** What pick means, said with JSON.parse. */
+function naive(value, tree) {
+    const found = new Map();
+    for (const [key, node] of Object.entries(tree)) {
+        if (!Object.hasOwn(value, key))
+            continue;
+        const member = value[key];
+        if (node === 'value')
+            found.set(key, member);
+        else if (typeof member === 'object' && member !== null && !Array.isArray(member))
+            found.set(key, naive(member, node));
+    }
+    return found;
+}
+describe('pick', () => {
+    const tree = { a: 'value', é: 'value', b: { a: 'value', c: { a: 'value' } }, 'k"\\': 'value' };
+    it('gives what JSON.parse gives at the wanted places, whatever stands beside them', () => {
+        const key = fc.oneof(fc.constantFrom('a', 'b', 'c', 'é', 'k"\\', '\u2028'), fc.string({ unit: 'binary' }));
+        const { value } = fc.letrec((tie) => ({
+            value: fc.oneof({ maxDepth: 4 }, fc.jsonValue(), tie('object'), fc.string({ unit: 'binary' })),
+            object: fc.dictionary(key, tie('value'), { maxKeys: 6 }),
+        }));
+        const document = fc.dictionary(key, value, { maxKeys: 8, noNullPrototype: true });
+        fc.assert(fc.property(document, fc.constantFrom(undefined, 2, '\t'), (whole, indent) => {
+            const json = JSON.stringify(whole, null, indent);
+            // JSON.stringify writes a lone surrogate as an escape, so that the bytes are UTF-8.
+            expect(pick(Buffer.from(json), wanted(tree))).toEqual(naive(JSON.parse(json), tree));
+        }), { numRuns: 1000 });
+    });
+    it('reads what a real API server sends', () => {
+        const wants = {
+            request: { uid: 'value', object: { metadata: 'value' }, userInfo: { username: 'value', groups: 'value' } },
+            items: 'value',
+        };
+        for (const folder of ['reviews', 'audit']) {
+            for (const name of readdirSync(join(FIXTURES, folder))) {
+                const bytes = readFileSync(join(FIXTURES, folder, name));
+                expect(pick(bytes, wanted(wants)), name).toEqual(naive(JSON.parse(bytes.toString()), wants));
+            }
+        }
+    });
+    it('takes the last of repeated keys, and keys written with escapes, as JSON.parse does', () => {
+        const json = String.raw `{"a":1,"b":{"a":"first"},"b":{"a":"se\ud83d\ude00cond"},"\u0061":[2]}`;
+        const found = pick(Buffer.from(json), wanted(tree));
+        expect(at(found, ['a'])).toEqual([2]);
+        expect(text(found, 'b', 'a')).toBe('se😀cond');
+    });
+    it.each([
+        '',
+        '[]',
+        'null',
+        '"a"',
+        '{',
+        '{"a"',
+        '{"a":',
+        '{"a":1',
+        '{"a":1,',
+        '{"x":[1',
+        '{"x":"y',
+        '{"x":"\\',
+        '{a:1}',
+        '{"a":nul}',
+        '{"x":1 "a":2}',
+    ])('gives nothing for %j, and never hangs', (json) => {
+        expect(pick(Buffer.from(json), wanted(tree))).toBeUndefined();
+    });
+});
