@@ -12,6 +12,7 @@ export const ENTRY_KINDS = [
   'event',
   'redelivery',
   'malformed',
+  'removal',
 ] as const;
 
 export type EntryKind = (typeof ENTRY_KINDS)[number];

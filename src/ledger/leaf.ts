@@ -15,6 +15,7 @@ const EXTRA_KEYS: Readonly<Record<EntryKind, readonly (keyof LeafExtra)[]>> = {
   event: [],
   redelivery: [],
   malformed: [],
+  removal: [],
 };
 
 const UID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;

@@ -29,18 +29,25 @@ export function linkEntry(
   return { kind: 'link', extra: undefined, body: Buffer.from(JSON.stringify(body), 'utf8') };
 }
 
-interface ShardFile {
+export interface ShardFile {
   readonly number: number;
   readonly path: string;
 }
 
 /**
- * Holds the newest shard against the one before it, which is all that a start looks at of older shards. Throws LEDGER_CORRUPT
- * naming the shard when a number is missing, when the newest does not begin with a link, or when its predecessor does not end
+ * Holds the newest shard against the one before it, which is all that a start looks at of older shards, and the oldest against the
+ * entry that says what was removed before it. Throws LEDGER_CORRUPT naming the shard when a number is missing, when the newest does not begin with a link, or when its predecessor does not end
  * where the link says. `shards` are those of the folder, lowest number first.
  */
-export function checkNewestLink(dir: string, shards: readonly ShardFile[]): void {
+export function checkNewestLink(
+  dir: string,
+  shards: readonly ShardFile[],
+  /** Whether an entry says that what was before the oldest shard, whose link this is, was removed. */
+  removed: (link: ShardEnd | undefined) => boolean,
+): void {
+  const [oldest] = shards;
   let expected = 0;
+  if (oldest !== undefined && oldest.number > 0 && removed(readShard(oldest.path, readLink))) expected = oldest.number;
   for (const { number } of shards) {
     if (number !== expected) {
       throw new SealgateError(
@@ -53,6 +60,11 @@ export function checkNewestLink(dir: string, shards: readonly ShardFile[]): void
   const newest = shards.at(-1);
   const before = shards.at(-2);
   if (newest === undefined || before === undefined) return;
+  checkLinked(newest, before);
+}
+
+/** Throws LEDGER_CORRUPT when `newest` does not begin with a link to the shard `before` it, or that does not end as the link says. */
+export function checkLinked(newest: ShardFile, before: ShardFile): ShardEnd {
   const link = readShard(newest.path, readLink);
   if (link === undefined || link.shard !== before.number) {
     throw new SealgateError(
@@ -73,9 +85,11 @@ export function checkNewestLink(dir: string, shards: readonly ShardFile[]): void
       `shard ${before.number} (${before.path}) does not end where shard ${newest.number} says that it ended, with ${link.size} entries: it was replaced, changed, or an older copy was put back; run sealgate verify`,
     );
   }
+  return link;
 }
 
-function readShard<T>(path: string, read: (db: Database.Database) => T): T {
+/** Reads a shard that may be written meanwhile. Throws as opening does. */
+export function readShard<T>(path: string, read: (db: Database.Database) => T): T {
   let db: Database.Database | undefined;
   try {
     db = new Database(path, { readonly: true, fileMustExist: true, timeout: 5000 });
@@ -108,10 +122,13 @@ function unreadable(path: string, cause: unknown): SealgateError {
 }
 
 function parseLink(body: unknown): ShardEnd | undefined {
-  if (typeof body !== 'object' || body === null || !('previous' in body)) return undefined;
-  const { previous } = body;
-  if (typeof previous !== 'object' || previous === null) return undefined;
-  const { shard, size, last, checkpoint } = previous as Record<string, unknown>;
+  return typeof body === 'object' && body !== null && 'previous' in body ? parseShardEnd(body.previous) : undefined;
+}
+
+/** The end of a shard as bodies have it; undefined when the value is none. */
+export function parseShardEnd(value: unknown): ShardEnd | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const { shard, size, last, checkpoint } = value as Record<string, unknown>;
   if (typeof shard !== 'number' || typeof size !== 'number') return undefined;
   if (typeof last !== 'string' || typeof checkpoint !== 'string') return undefined;
   return { shard, size, last, checkpoint };

@@ -16,6 +16,7 @@ import {
 import { checkNewestLink } from './link.ts';
 import { acquireLock, type WriterLock } from './lock.ts';
 import type { Recovery } from './messages.ts';
+import { checkRemoved } from './removal.ts';
 import { sealOlder, undoInterrupted } from './seal.ts';
 import { openError } from './sqlite-errors.ts';
 import { type Staged, Store, type StoreOptions } from './store.ts';
@@ -76,7 +77,7 @@ export function openShard(options: OpenShardOptions, clock: Clock): OpenShard {
     requireWritable(path);
     const older = shards.slice(0, -1);
     undoInterrupted(older);
-    checkNewestLink(dir, shards);
+    checkNewestLink(dir, shards, (link) => checkRemoved(dir, shards, link));
     const unsealed = sealOlder(older);
     const opened = Store.open(store);
     const recovery: Recovery = {

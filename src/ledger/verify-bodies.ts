@@ -3,6 +3,8 @@ import type { PackRow, ShardFile } from './verify-file.ts';
 import { type Commitment, checkPack, MAX_PACK_ENTRIES, packedLimit, recordsLimit, sumOf } from './verify-pack.ts';
 import { entriesText, type Findings } from './verify-report.ts';
 
+/** Entries that say what was removed: the newest of them count. */
+const MAX_REMOVALS = 16;
 /** More entries than this missing in a row are passed over in one step. */
 const LONG_GAP = 100_000;
 
@@ -11,6 +13,8 @@ export class BodyWalk {
   checked = 0;
   /** The body of entry 0, when it is what its leaf commits to. */
   firstBody: Buffer | undefined;
+  /** Bodies of the newest `removal` entries that are what their leaves commit to, in order. */
+  readonly removals: { readonly seq: number; readonly body: Buffer }[] = [];
   readonly #shard: number;
   readonly #file: ShardFile;
   readonly #findings: Findings;
@@ -157,6 +161,10 @@ export class BodyWalk {
     const result = checkPack(pack.codec, data, this.#window);
     this.checked += result.checked;
     if (pack.first === 0) this.firstBody = result.firstBody;
+    for (const { index, body } of result.removals ?? []) {
+      this.removals.push({ seq: pack.first + index, body: Buffer.from(body) });
+      if (this.removals.length > MAX_REMOVALS) this.removals.shift();
+    }
     if (result.problems.length === 0) this.#checkSum(pack, data);
     for (const problem of result.problems) {
       if (problem.kind === 'damaged') {

@@ -34,6 +34,7 @@ const EXTRAS: Readonly<Record<EntryKind, string>> = {
   event: '---',
   redelivery: '---',
   malformed: '---',
+  removal: '---',
 };
 
 /** A record's length has 32 bits. */

@@ -11,6 +11,8 @@ export interface ShardBegin {
   readonly body: Buffer | undefined;
   /** Kind of the shard's last entry. */
   readonly lastKind: string | undefined;
+  /** Bodies of its newest signed `removal` entries. */
+  readonly removals: readonly { readonly seq: number; readonly body: Buffer }[];
 }
 
 /** A shard, verified. `sound` when nothing was found wrong with it. */
@@ -107,24 +109,45 @@ function wrongRotation(
   return `begins under another key, but the last entry of shard ${shard - 1} is of kind ${end}, not key`;
 }
 
-interface SaidLink {
+export interface SaidEnd {
   readonly shard: number;
   readonly size: number;
   readonly checkpoint: string;
+}
+
+interface SaidLink extends SaidEnd {
   readonly rotation: unknown;
 }
 
 function readLink(body: Buffer): SaidLink | undefined {
-  let parsed: unknown;
+  const parsed = readJson(body);
+  const previous = readEnd(parsed['previous']);
+  return previous === undefined ? undefined : { ...previous, rotation: parsed['rotation'] };
+}
+
+/** The end of the shard before, as the link with this body has it. */
+export function previousIn(body: Buffer): SaidEnd | undefined {
+  return readEnd(readJson(body)['previous']);
+}
+
+/** The end of the removed shard, as the `removal` entry with this body has it. */
+export function removedIn(body: Buffer): SaidEnd | undefined {
+  return readEnd(readJson(body)['removed']);
+}
+
+/** An object's members; none when it is no object. */
+function readJson(body: Buffer): Readonly<Record<string, unknown>> {
   try {
-    parsed = JSON.parse(body.toString());
+    const parsed: unknown = JSON.parse(body.toString());
+    return typeof parsed === 'object' && parsed !== null ? (parsed as Record<string, unknown>) : {};
   } catch {
-    return undefined;
+    return {};
   }
-  if (typeof parsed !== 'object' || parsed === null || !('previous' in parsed)) return undefined;
-  const { previous } = parsed;
-  if (typeof previous !== 'object' || previous === null) return undefined;
-  const { shard, size, checkpoint } = previous as Record<string, unknown>;
+}
+
+function readEnd(value: unknown): SaidEnd | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const { shard, size, checkpoint } = value as Record<string, unknown>;
   if (typeof shard !== 'number' || typeof size !== 'number' || typeof checkpoint !== 'string') return undefined;
-  return { shard, size, checkpoint, rotation: 'rotation' in parsed ? parsed.rotation : undefined };
+  return { shard, size, checkpoint };
 }

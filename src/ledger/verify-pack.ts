@@ -9,6 +9,8 @@ export interface Commitment {
   readonly size: number;
   /** HMAC-SHA-256 in hex. */
   readonly body: string;
+  /** Of the entry, where the caller knows it. */
+  readonly kind?: string;
 }
 
 export type PackProblem =
@@ -42,6 +44,8 @@ export interface PackCheck {
   readonly checked: number;
   /** The body of the pack's first entry, when it is what its leaf commits to. */
   readonly firstBody?: Buffer;
+  /** Bodies of `removal` entries that are what their leaves commit to. */
+  readonly removals?: readonly { readonly index: number; readonly body: Buffer }[];
 }
 
 /** What the `sum` of a pack's row has to be; undefined when its codec does not exist. */
@@ -92,6 +96,7 @@ function walk(records: Buffer, expected: readonly (Commitment | undefined)[], tr
   const problems: PackProblem[] = [];
   const last = expected.length - 1;
   let firstBody: Buffer | undefined;
+  const removals: { index: number; body: Buffer }[] = [];
   let offset = 0;
   let checked = 0;
   for (const [index, commitment] of expected.entries()) {
@@ -105,6 +110,8 @@ function walk(records: Buffer, expected: readonly (Commitment | undefined)[], tr
       const wrong = recordProblem(records, offset, end, length, commitment);
       if (wrong !== undefined) problems.push({ kind: 'changed', index, message: wrong });
       else if (index === 0) firstBody = records.subarray(offset + HEADER, end);
+      if (wrong === undefined && commitment.kind === 'removal')
+        removals.push({ index, body: records.subarray(offset + HEADER, end) });
       checked += 1;
     }
     offset = end;
@@ -115,7 +122,7 @@ function walk(records: Buffer, expected: readonly (Commitment | undefined)[], tr
     const message = `its records have ${records.length} bytes instead of ${offset}`;
     return { problems: [{ kind: 'damaged', from, to: last, message }], checked };
   }
-  return firstBody === undefined ? { problems, checked } : { problems, checked, firstBody };
+  return { problems, checked, removals, ...(firstBody === undefined ? {} : { firstBody }) };
 }
 
 function recordProblem(

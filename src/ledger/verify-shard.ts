@@ -372,7 +372,8 @@ class ShardWalk {
     if (this.#firstKind !== undefined && this.#firstKind !== begin) {
       this.#report('start-mismatch', 0, 0, `entry 0 of shard ${shard} is of kind ${this.#firstKind}, not ${begin}`);
     }
-    this.#onBegin({ kind: this.#firstKind, body: this.#bodies.firstBody, lastKind: this.#lastKind });
+    const removals = this.#bodies.removals.filter(({ seq }) => seq < signedSize);
+    this.#onBegin({ kind: this.#firstKind, body: this.#bodies.firstBody, lastKind: this.#lastKind, removals });
     this.#checkStart(origin);
     this.#checkMeta(origin);
     return {

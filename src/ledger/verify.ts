@@ -9,6 +9,7 @@ import { ShardDamage, ShardFile } from './verify-file.ts';
 import { findRotations } from './verify-find-rotations.ts';
 import { type ShardBegin, type VerifiedShard, verifyLink } from './verify-link.ts';
 import { NoteJudge } from './verify-note.ts';
+import { type Begun, verifyRemoved } from './verify-removal.ts';
 import { EXIT_CODES, Findings, type ShardReport, type VerifyReport, type VerifyStatus } from './verify-report.ts';
 import { identical } from './verify-rotation.ts';
 import { type ShardOptions, verifyShard } from './verify-shard.ts';
@@ -101,6 +102,8 @@ export function verifyLedger(given: string, options: VerifyOptions): VerifyRepor
 
   const wanted = wantedShards(ledger, options.shard, outside, findings);
   const shards: ShardReport[] = [];
+  const together = isWhole(ledger, options);
+  const begun: Begun[] = [];
   let previous: VerifiedShard | undefined;
   let otherKey = 0;
   for (const number of wanted) {
@@ -114,14 +117,16 @@ export function verifyLedger(given: string, options: VerifyOptions): VerifyRepor
       outside: outside.get(number) ?? [],
     });
     const report = verified?.report;
-    if (report !== undefined) shards.push(report);
-    if (verified !== undefined && number > 0 && !ledger.single && options.shard === undefined) {
+    if (verified !== undefined) {
+      shards.push(verified.report);
+      begun.push({ shard: number, begin: verified.begin });
       const before = previous?.report.shard === number - 1 ? previous : undefined;
-      verifyLink(verified, before, judge, findings);
+      if (number > 0 && together) verifyLink(verified, before, judge, findings);
     }
     previous = verified === undefined ? undefined : { ...verified, sound: findings.count === tampered };
     if (findings.countOf('checkpoint-other-key') > before && report?.origin === undefined) otherKey += 1;
   }
+  if (together) verifyRemoved(wanted[0] ?? 0, begun, outside, options, findings);
   remarkEras(judge, findings);
   remarkShards(shards, findings);
   remarkLimits(shards, outside, findings, options);
@@ -141,6 +146,11 @@ export function verifyLedger(given: string, options: VerifyOptions): VerifyRepor
     notes: findings.notesList,
     unsignedTail: shards.reduce((sum, shard) => sum + shard.unsignedTail, 0),
   };
+}
+
+/** Whether what is verified is a ledger, and not one shard of it. */
+function isWhole({ single }: LedgerFiles, { shard }: VerifyOptions): boolean {
+  return !single && shard === undefined;
 }
 
 function statusOf(findings: Findings, foreign: boolean): VerifyStatus {
@@ -200,7 +210,8 @@ function wantedShards(
     return present;
   }
   const last = present.at(-1) ?? 0;
-  let next = 0;
+  // What is missing before the first may have been removed: verifyRemoved decides.
+  let next = present[0] ?? 0;
   for (const number of present) {
     if (number > next) {
       const message = `${number - next === 1 ? `shard ${next} is` : `shards ${next} to ${number - 1} are`} not there, but shard ${number} is`;
@@ -234,7 +245,7 @@ function verifyFile(
       findings.note(`shard ${shard}: the triggers that refuse changes are missing on ${unguarded.join(', ')}`);
     }
     const { onProgress, from = 0, to = Number.MAX_SAFE_INTEGER } = options;
-    let begin: ShardBegin = { kind: undefined, body: undefined, lastKind: undefined };
+    let begin: ShardBegin = { kind: undefined, body: undefined, lastKind: undefined, removals: [] };
     const report = verifyShard(shard, opened, bounds, {
       ...shared,
       onBegin: (found) => {

@@ -15,6 +15,7 @@ export const ERROR_CODES = {
   LEDGER_WRITE_FAILED: 'an append or its commit failed',
   LEDGER_SPACE_LOW: 'too little space is left for more than decisions',
   LEDGER_FULL: 'no space is left to record a decision',
+  LEDGER_REMOVAL_REFUSED: 'a shard may not be removed',
   LEDGER_OVERLOADED: 'too much is waiting to be written',
   LEDGER_CLOSED: 'the ledger is closed or closing',
   CHECKPOINT_INVALID: 'a checkpoint kept outside the ledger is malformed, altered or of another log',

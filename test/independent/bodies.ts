@@ -62,6 +62,8 @@ export class Bodies {
   readonly #report: Add;
   /** The body of entry 0, when it is what its leaf commits to. */
   first: Buffer | undefined;
+  /** Bodies of `removal` entries that are what their leaves commit to. */
+  readonly removals: { seq: number; body: Buffer }[] = [];
   #current: Pack | undefined;
   #covered = 0;
   #missing: { from: number; to: number } | undefined;
@@ -154,7 +156,10 @@ export class Bodies {
       const body = records.subarray(offset + 21, pack.offset);
       if (hmac.update(body).digest('hex') !== leaf.body) {
         this.#report('tampered', 'the body is not the one the leaf commits to', seq, seq);
-      } else if (seq === 0) this.first = body;
+      } else {
+        if (seq === 0) this.first = body;
+        if (leaf.kind === 'removal') this.removals.push({ seq, body: Buffer.from(body) });
+      }
     }
     if (pack.next === end && pack.offset !== records.length)
       giveUp('the pack holds more than its records', first, end - 1);

@@ -19,6 +19,7 @@ const KEYS_OF: Record<string, readonly string[]> = {
   redelivery: ALWAYS,
   malformed: ALWAYS,
   key: ALWAYS,
+  removal: ALWAYS,
 };
 const matches = (pattern: RegExp) => (value: unknown) => typeof value === 'string' && pattern.test(value);
 const upTo = (max: number) => (value: unknown) => Number.isInteger(value) && Number(value) >= 0 && Number(value) <= max;

@@ -40,6 +40,8 @@ interface End {
   link: Buffer | undefined;
   /** Kind of the last entry. */
   kind: string | undefined;
+  /** Bodies of the signed `removal` entries. */
+  removals: Buffer[];
 }
 
 /** A checkpoint signed by the key of the shard that it is of. */
@@ -166,7 +168,7 @@ function verifyShard(shard: Shard, run: Run): void {
     const outside = run.outside.filter((checkpoint) => checkpoint.origin === origin);
     const expected = [good, outside].flatMap((list) => list.map((one) => ({ ...one, outside: list === outside })));
     const before = report.findings.length;
-    const { entries, link, kind } = followEntries(
+    const { entries, link, kind, removals } = followEntries(
       db,
       shard.number ?? 0,
       expected,
@@ -176,8 +178,9 @@ function verifyShard(shard: Shard, run: Run): void {
     checkMeta(db, shard.number ?? 0, good.length === 0 ? undefined : origin, add);
     const last = good.toSorted((a, b) => a.size - b.size).at(-1);
     const sound = report.findings.length === before;
-    if (good.length > 0) run.ends.set(shard.number ?? 0, { entries, last, sound, link, kind });
     const signed = good.reduce((most, checkpoint) => Math.max(most, checkpoint.size), 0);
+    const said = removals.filter(({ seq }) => seq < signed).map(({ body }) => body);
+    if (good.length > 0) run.ends.set(shard.number ?? 0, { entries, last, sound, link, kind, removals: said });
     report.shards.push({ shard: shard.number ?? 0, origin, entries, signed });
   } catch (error) {
     const code = error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : Number.NaN;
@@ -196,7 +199,7 @@ function followEntries(
   expected: readonly Expected[],
   origin: string | undefined,
   add: Add,
-): { entries: number; link: Buffer | undefined; kind: string | undefined } {
+): { entries: number; link: Buffer | undefined; kind: string | undefined; removals: { seq: number; body: Buffer }[] } {
   const chain = new Chain(expected, add);
   const bodies = new Bodies(
     select(db, 'first, count, codec, data, CASE WHEN length(sum) < 100 THEN sum END AS sum', 'pack', 'first'),
@@ -225,7 +228,8 @@ function followEntries(
   ) {
     add('tampered', 'it is of another origin than the checkpoints', 0, 0);
   }
-  return { entries: chain.size, link: chain.kind === 'link' ? bodies.first : undefined, kind: chain.lastKind };
+  const link = chain.kind === 'link' ? bodies.first : undefined;
+  return { entries: chain.size, link, kind: chain.lastKind, removals: bodies.removals };
 }
 
 function originIn(body: Buffer): unknown {
@@ -317,12 +321,44 @@ function findRotation({ file, number }: Shard): Rotation[] {
   }
 }
 
-function reportMissingShards(shards: readonly Shard[], { key, outside, report }: Run): void {
+/** How many shards were removed in order, before `first`: the newest removal says so, and the link of `first` agrees with it. */
+function removedBefore(first: number, { ends, report }: Run): number {
+  let newest: { shard: number; size: number; checkpoint: string } | undefined;
+  for (const [holder, { removals }] of ends) {
+    for (const body of removals) {
+      try {
+        const { removed } = JSON.parse(body.toString());
+        const { shard, size, checkpoint } = removed;
+        if (typeof size !== 'number' || typeof checkpoint !== 'string' || !Number.isInteger(shard)) continue;
+        if (shard <= holder - 2 && shard >= (newest?.shard ?? 0)) newest = { shard, size, checkpoint };
+      } catch {
+        // Says nothing about any shard.
+      }
+    }
+  }
+  if (newest === undefined) return 0;
+  const link = ends.get(first)?.link;
+  if (newest.shard === first - 1 && link !== undefined) {
+    const { previous } = JSON.parse(link.toString()) ?? {};
+    if (previous?.checkpoint !== newest.checkpoint || previous?.size !== newest.size)
+      report.findings.push({
+        status: 'tampered',
+        shard: first,
+        message: 'its link is not to the shard that was removed',
+      });
+  }
+  return Math.min(first, newest.shard + 1);
+}
+
+function reportMissingShards(shards: readonly Shard[], run: Run): void {
+  const { key, outside, report } = run;
   const there = new Set(shards.map((shard) => shard.number));
   const wanted = outside.map((checkpoint) => shardNumber(checkpoint.origin, key) ?? 0);
   // All before the last that is there; of those after it, the ones that a checkpoint from outside is of.
-  let next = 0;
+  const first = Math.min(...[...there].map(Number));
+  let next = removedBefore(first, run);
   for (const number of [...there, ...wanted].map(Number).sort((a, b) => a - b)) {
+    if (number < first) continue; // removed, or reported with the gap before the first
     const missing = there.has(number) && number > next ? next : there.has(number) ? undefined : number;
     if (missing !== undefined)
       report.findings.push({ status: 'incomplete', shard: missing, message: 'the shard is missing' });
