@@ -15,16 +15,37 @@ export interface Edit {
  */
 export function splice(text: Buffer, edits: readonly Edit[], from = 0, to = text.length): Buffer {
   if (edits.length === 0) return from === 0 && to === text.length ? text : text.subarray(from, to);
-  const parts: Uint8Array[] = [];
+  const kept: Edit[] = [];
   let at = from;
+  let size = to - from;
   // The outer one first where two begin together.
-  for (const edit of edits.toSorted((a, b) => a.start - b.start || b.end - a.end)) {
+  for (const edit of inOrder(edits) ? edits : edits.toSorted((a, b) => a.start - b.start || b.end - a.end)) {
     if (edit.start < at) continue;
-    parts.push(text.subarray(at, edit.start), edit.bytes);
+    kept.push(edit);
+    size += edit.bytes.length - (edit.end - edit.start);
     at = edit.end;
   }
-  parts.push(text.subarray(at, to));
-  return Buffer.concat(parts);
+  const result = Buffer.allocUnsafe(size);
+  let written = 0;
+  at = from;
+  for (const { start, end, bytes } of kept) {
+    written += text.copy(result, written, at, start);
+    result.set(bytes, written);
+    written += bytes.length;
+    at = end;
+  }
+  text.copy(result, written, at, to);
+  return result;
+}
+
+/** Whether every edit begins behind the one before it: as they do that were found by walking the text. */
+function inOrder(edits: readonly Edit[]): boolean {
+  let last = -1;
+  for (const { start } of edits) {
+    if (start <= last) return false;
+    last = start;
+  }
+  return true;
 }
 
 /** The scanned text with every value at one of the paths replaced, each time a duplicate key repeats it. */

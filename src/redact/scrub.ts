@@ -31,6 +31,8 @@ export interface Scrubber {
 /** Gathers what is removed from one document. */
 export class RemovedValues {
   readonly #needles = new Set<string>();
+  /** What was added already, as text and as base64. */
+  readonly #seen = [new Set<string>(), new Set<string>()] as const;
   readonly #known: ReadonlySet<string>;
   readonly #work = { left: MAX_WORK };
   #scrubber: Scrubber | undefined;
@@ -42,11 +44,13 @@ export class RemovedValues {
 
   /** `base64`: the value of a Secret's `data`, so that what it stands for is to be found as well. */
   add(value: string, base64 = false): void {
-    if (value === '') return;
+    const seen = this.#seen[base64 ? 1 : 0];
+    if (value === '' || seen.has(value)) return;
     if (this.#needles.size >= MAX_NEEDLES) {
       this.#work.left = 0;
       return;
     }
+    seen.add(value);
     this.#forms(value);
     this.#add(unpadded(Buffer.from(value).toString('base64')));
     if (!base64) return;

@@ -53,6 +53,8 @@ const PLAIN_IN_SECRET: readonly JsonName[] = [KIND, API_VERSION, jsonName('type'
 /** Members of a JSON Patch's operation that hold no value. */
 const PLAIN_IN_OPERATION: readonly JsonName[] = [jsonName('op'), jsonName('from')];
 
+const REDACTED_BYTES = Buffer.from(JSON.stringify(REDACTED));
+
 /** A manifest that is not JSON, of something that holds a credential. */
 const YAML_CREDENTIAL = /\bkind["']?[ \t]{0,9}:[ \t]{0,9}["']?(?:Secret|TokenRe)/;
 
@@ -325,7 +327,7 @@ export class Walk {
     else if (doc.isObject(node)) this.#members(node, (_, value) => this.#redactAll(value, depth + 1, base64));
     else if (doc.isArray(node)) this.#elements(node, (element) => this.#redactAll(element, depth + 1, base64));
     else if (doc.type(node) !== 'null') {
-      this.#removed.add(doc.text(node) ?? doc.slice(node).toString('latin1'), base64);
+      this.#removed.add(doc.text(node) ?? doc.bytes.toString('latin1', doc.start(node), doc.end(node)), base64);
       this.#replace(node, REDACTED);
     }
   }
@@ -342,7 +344,8 @@ export class Walk {
 
   #replace(node: Node, text: string): void {
     const doc = this.#doc;
-    this.edits.push({ start: doc.start(node), end: doc.end(node), bytes: Buffer.from(JSON.stringify(text)) });
+    const bytes = text === REDACTED ? REDACTED_BYTES : Buffer.from(JSON.stringify(text));
+    this.edits.push({ start: doc.start(node), end: doc.end(node), bytes });
   }
 
   #isContainer(node: Node): boolean {
