@@ -25,7 +25,7 @@ export class Evaluator {
   /** Nanoseconds since the Unix epoch. */
   private readonly now: () => bigint;
   private instance: PolicyInstance | undefined;
-  private readonly regexes: BuiltinContext['regexes'] = new Map();
+  private readonly lasting: Pick<BuiltinContext, 'regexes' | 'zones'> = { regexes: new Map(), zones: new Map() };
   private recycled = 0;
 
   constructor(setup: WorkerSetup, now: () => bigint) {
@@ -40,7 +40,7 @@ export class Evaluator {
     const outcomes: RuleOutcome[] = [];
     const failures: RuleFailure[] = [];
     const prints: { rule: number; message: string }[] = [];
-    const shared = { now: this.now(), regexes: this.regexes, fixed: new Map<string, Value>(), random: randomBytes };
+    const shared = { ...this.lasting, now: this.now(), fixed: new Map<string, Value>(), random: randomBytes };
     let ready = false;
     for (const rule of job.rules) {
       const { entrypoint, rule: name } = this.rule(rule);

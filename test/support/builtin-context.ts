@@ -6,6 +6,7 @@ export function builtinContext(given: Partial<BuiltinContext> = {}): BuiltinCont
   return {
     now: 0n,
     regexes: new Map(),
+    zones: new Map(),
     fixed: new Map(),
     random: (count) => Uint8Array.from({ length: count }, () => (drawn = (drawn * 5 + 3) % 256)),
     print: () => undefined,

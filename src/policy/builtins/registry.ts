@@ -18,6 +18,7 @@ import { UNITS } from './units.ts';
 import { URI } from './uri.ts';
 import { URL_QUERY } from './url-query.ts';
 import { UUID } from './uuid.ts';
+import { YAML } from './yaml.ts';
 
 const FAMILIES = [
   CIDR,
@@ -37,6 +38,7 @@ const FAMILIES = [
   URI,
   URL_QUERY,
   UUID,
+  YAML,
 ];
 
 export const HOST_BUILTINS: ReadonlyMap<string, Builtin> = new Map(

@@ -1,113 +1,106 @@
-// Time in nanoseconds since the Unix epoch, exact, within what int64 holds. What needs Go's layouts (time.format,
-// time.parse_ns) is not here yet.
+// time.*: moments are nanoseconds since the Unix epoch, exact, within what int64 holds.
 import { integerOf, isNumber, numberOf, type Value } from '../terms.ts';
-import { formatMagnitude } from './go-float.ts';
-import { stringOperand } from './operands.ts';
-import { type Builtin, BuiltinError } from './types.ts';
+import { parseDuration } from './duration.ts';
+import { NAMED_LAYOUTS, WEEKDAYS, weekdayOf } from './go-layout.ts';
+import { formatTime } from './go-time-format.ts';
+import { parseTime } from './go-time-parse.ts';
+import { INT64 } from './int64.ts';
+import { integerOperand, operand, stringOperand } from './operands.ts';
+import { type Builtin, type BuiltinContext, BuiltinError } from './types.ts';
+import { type WallTime, Zone } from './zones.ts';
 
 export const TIME: Readonly<Record<string, Builtin>> = {
-  'time.now_ns': (_args, context) => context.now,
-  'time.parse_rfc3339_ns': (args) => inRange(parseRfc3339(stringOperand(args, 1))),
+  'time.now_ns': (_args, context) => numberOf(context.now.toString()),
+  'time.parse_ns': (args) => inRange(parseTime(layoutOf(stringOperand(args, 1)), stringOperand(args, 2))),
+  'time.parse_rfc3339_ns': (args) => inRange(parseTime(layoutOf('RFC3339'), stringOperand(args, 1))),
   'time.parse_duration_ns': (args) => parseDuration(stringOperand(args, 1)),
-  'time.date': ([time]) => fields(time, ['year', 'month', 'day']),
-  'time.clock': ([time]) => fields(time, ['hour', 'minute', 'second']),
-  'time.weekday': ([time]) => part(time, 'weekday'),
+  'time.format': (args, context) => {
+    const { ns, zone, layout } = momentOperand(args, 1, context);
+    return formatTime(ns, zone, layoutOf(layout || 'RFC3339Nano'));
+  },
+  'time.date': (args, context) => {
+    const { year, month, day } = wallOperand(args, context);
+    return [year, month, day];
+  },
+  'time.clock': (args, context) => {
+    const { hour, minute, second } = wallOperand(args, context);
+    return [hour, minute, second];
+  },
+  'time.weekday': (args, context) => {
+    const { year, month, day } = wallOperand(args, context);
+    return WEEKDAYS[weekdayOf(year, month, day)];
+  },
+  'time.add_date': (args, context) => {
+    const { ns, zone } = momentOperand(args, 1, context);
+    const wall = zone.wallTime(ns);
+    const [years, months, days] = [2, 3, 4].map((position) => Number(integerOperand(args, position)));
+    const year = wall.year + (years ?? 0);
+    return inRange(zone.moment({ ...wall, year, month: wall.month + (months ?? 0), day: wall.day + (days ?? 0) }));
+  },
+  'time.diff': (args, context) => difference(momentOperand(args, 1, context), momentOperand(args, 2, context)),
 };
 
-const INT64 = { min: -(1n << 63n), max: (1n << 63n) - 1n };
+function layoutOf(layout: string): string {
+  return Object.hasOwn(NAMED_LAYOUTS, layout) ? (NAMED_LAYOUTS[layout] ?? layout) : layout;
+}
 
 function inRange(ns: bigint): Value {
   if (ns < INT64.min || ns > INT64.max) throw new BuiltinError('time outside of valid range');
   return numberOf(ns.toString());
 }
 
-const RFC3339 = /^(\d{4})-(\d{2})-(\d{2})T(\d{1,2}):(\d{2}):(\d{2})(?:[.,](\d+))?(?:Z|([+-])(\d{2}):(\d{2}))$/;
-
-function parseRfc3339(text: string): bigint {
-  const match = RFC3339.exec(text);
-  if (match === null) throw new BuiltinError(`parsing time ${JSON.stringify(text)}: not RFC 3339`);
-  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = match.slice(1, 7).map(Number);
-  const date = new Date(0);
-  // setUTCFullYear, not Date.UTC: the latter takes the years 0 to 99 for 1900 to 1999.
-  date.setUTCFullYear(year, month - 1, day);
-  const real = date.getUTCMonth() === month - 1 && date.getUTCDate() === day;
-  if (!real || hour > 23 || minute > 59 || second > 59)
-    throw new BuiltinError(`parsing time ${JSON.stringify(text)}: out of range`);
-  const offset = (Number(match[9] ?? 0) * 60 + Number(match[10] ?? 0)) * (match[8] === '-' ? -60 : 60);
-  const seconds = date.getTime() / 1000 + hour * 3600 + minute * 60 + second - offset;
-  return BigInt(seconds) * 1_000_000_000n + BigInt((match[7] ?? '').padEnd(9, '0').slice(0, 9));
+interface Moment {
+  readonly ns: bigint;
+  readonly zone: Zone;
+  readonly layout: string;
 }
 
-const UNIT_NS: Readonly<Record<string, bigint>> = {
-  ns: 1n,
-  us: 1_000n,
-  µs: 1_000n,
-  μs: 1_000n,
-  ms: 1_000_000n,
-  s: 1_000_000_000n,
-  m: 60_000_000_000n,
-  h: 3_600_000_000_000n,
-};
-
-/** OPA adds these to Go's units, as hours. */
-const UNIT_HOURS: Readonly<Record<string, number>> = { d: 24, w: 168, y: 8760 };
-
-function parseDuration(text: string): Value {
-  const invalid = new BuiltinError(`time: invalid duration ${JSON.stringify(text)}`);
-  const sign = text.startsWith('-') ? -1n : 1n;
-  const rest = text.replace(/^[+-]/, '');
-  if (rest === '0') return 0;
-  if (!/^(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|[smhdwy]))+$/.test(rest)) throw invalid;
-  let total = 0n;
-  for (const [, digits = '', unit = ''] of rest.matchAll(/([\d.]+)([^\d.]+)/g)) total += segment(digits, unit);
-  total *= sign;
-  if (total < INT64.min || total > INT64.max) throw invalid;
-  return numberOf(total.toString());
+/** A number of nanoseconds, or [nanoseconds, time zone, layout], the latter two optional. */
+function momentOperand(args: readonly Value[], position: number, context: BuiltinContext): Moment {
+  const value = operand(args, position);
+  const [time, name = '', layout = ''] = Array.isArray(value) ? value : [value];
+  const ns = time === undefined || !isNumber(time) ? undefined : integerOf(time);
+  if (ns === undefined || ns < INT64.min || ns > INT64.max)
+    throw new BuiltinError(`operand ${position}: timestamp too big or no number`);
+  if (typeof name !== 'string' || typeof layout !== 'string')
+    throw new BuiltinError(`operand ${position}: time zone and layout must be strings`);
+  return { ns, zone: zoneOf(name, context), layout };
 }
 
-function segment(digits: string, unit: string): bigint {
-  const hours = UNIT_HOURS[unit];
-  if (hours !== undefined) return segment(formatMagnitude(Number(digits) * hours, 'f', -1), 'h');
-  const [whole = '', fraction = ''] = digits.split('.');
-  const ns = UNIT_NS[unit] ?? 0n;
-  const scale = 10n ** BigInt(fraction.length);
-  return BigInt(whole || 0) * ns + (BigInt(fraction || 0) * ns) / scale;
+/** Making one takes much longer than asking it. Policies have few; those from the input must not fill the memory. */
+const MAX_ZONES = 100;
+
+function zoneOf(name: string, { zones }: BuiltinContext): Zone {
+  const known = zones.get(name);
+  if (known !== undefined) return known;
+  const zone = new Zone(name);
+  if (zones.size >= MAX_ZONES) zones.clear();
+  zones.set(name, zone);
+  return zone;
 }
 
-function fields(time: Value | undefined, names: readonly Intl.DateTimeFormatPartTypes[]): Value[] {
-  return names.map((name) => Number(part(time, name)));
+function wallOperand(args: readonly Value[], context: BuiltinContext): WallTime {
+  const { ns, zone } = momentOperand(args, 1, context);
+  return zone.wallTime(ns);
 }
 
-/** `time` is a number of nanoseconds, or [nanoseconds, IANA time zone]. */
-function part(time: Value | undefined, name: Intl.DateTimeFormatPartTypes): string {
-  const [ns, zone] = Array.isArray(time) ? time : [time];
-  const exact = ns === undefined || !isNumber(ns) ? undefined : integerOf(ns);
-  if (exact === undefined || exact < INT64.min || exact > INT64.max)
-    throw new BuiltinError('timestamp too big or no number');
-  if (zone !== undefined && typeof zone !== 'string') throw new BuiltinError('the time zone must be a string');
-  const ms = Number((exact - (((exact % 1_000_000n) + 1_000_000n) % 1_000_000n)) / 1_000_000n);
-  const parts = formatIn(zone ?? '').formatToParts(ms);
-  return parts.find((candidate) => candidate.type === name)?.value ?? '';
-}
-
-function formatIn(zone: string): Intl.DateTimeFormat {
-  // "Local" is the process's zone in Go; a verdict must not depend on it.
-  const timeZone = zone === '' || zone === 'Local' ? 'UTC' : zone;
-  if (/^[+-]/.test(timeZone)) throw new BuiltinError(`unknown time zone ${zone}`);
-  try {
-    return new Intl.DateTimeFormat('en-US', {
-      timeZone,
-      calendar: 'gregory',
-      hourCycle: 'h23',
-      weekday: 'long',
-      year: 'numeric',
-      month: 'numeric',
-      day: 'numeric',
-      hour: 'numeric',
-      minute: 'numeric',
-      second: 'numeric',
-    });
-  } catch (error) {
-    throw new BuiltinError(`unknown time zone ${zone}`, { cause: error });
+/** Years, months, days, hours, minutes and seconds between two moments, by the clocks of the first one's zone. */
+function difference(first: Moment, second: Moment): Value {
+  const [earlier, later] = first.ns <= second.ns ? [first.ns, second.ns] : [second.ns, first.ns];
+  const from = first.zone.wallTime(earlier);
+  const to = first.zone.wallTime(later);
+  const fields = [to.year - from.year, to.month - from.month, to.day - from.day];
+  let [year = 0, month = 0, day = 0] = fields;
+  let [hour, minute, sec] = [to.hour - from.hour, to.minute - from.minute, to.second - from.second];
+  if (sec < 0) [sec, minute] = [sec + 60, minute - 1];
+  if (minute < 0) [minute, hour] = [minute + 60, hour - 1];
+  if (hour < 0) [hour, day] = [hour + 24, day - 1];
+  if (day < 0) {
+    // Days of the month that the earlier moment is in.
+    const overflow = new Date(0);
+    overflow.setUTCFullYear(from.year, from.month - 1, 32);
+    [day, month] = [day + 32 - overflow.getUTCDate(), month - 1];
   }
+  if (month < 0) [month, year] = [month + 12, year - 1];
+  return [year, month, day, hour, minute, sec];
 }

@@ -1,6 +1,7 @@
 // What a built-in of the host is: a function of Rego values, and what it may use beside them.
 import type { RE2JS } from 're2js';
 import type { Value } from '../terms.ts';
+import type { Zone } from './zones.ts';
 
 /** Lives as long as one evaluation of one request, so that time stands still for all its policies. */
 export interface BuiltinContext {
@@ -8,6 +9,8 @@ export interface BuiltinContext {
   readonly now: bigint;
   /** Compiled expressions; outlives the evaluation. */
   readonly regexes: Map<string, RE2JS>;
+  /** Time zones by name; outlives the evaluation. */
+  readonly zones: Map<string, Zone>;
   /** What must not change within the evaluation (a random number, a UUID), by the name of the built-in and its arguments. */
   readonly fixed: Map<string, Value>;
   /** That many random bytes. */

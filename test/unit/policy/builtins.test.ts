@@ -1,4 +1,6 @@
 import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { COMPILED_AWAY, NATIVE_BUILTINS } from '../../../src/policy/builtins/native.ts';
 import { HOST_BUILTINS } from '../../../src/policy/builtins/registry.ts';
@@ -9,6 +11,9 @@ import { toolPath } from '../../support/tools.ts';
 import { build, folder, instanceOf, opaEval, removeFolders } from './support.ts';
 
 afterEach(removeFolders);
+
+/** Modules of package q; the keys of their rule r are lists of calls. */
+const CASE_FILES = join(import.meta.dirname, 'cases');
 
 const CAPABILITIES = execFileSync(toolPath('opa'), ['capabilities', '--current'], {
   encoding: 'utf8',
@@ -90,6 +95,12 @@ describe('the built-ins of the host', () => {
     const { ours, theirs } = await both(`package q\n\nr := {\n${body.join(',\n')},\n}\n`);
     expect(Object.keys(theirs)).toHaveLength(Object.keys(CASES).length);
     for (const name of Object.keys(CASES)) expect({ [name]: ours[name] }).toEqual({ [name]: theirs[name] });
+  });
+
+  it.each(readdirSync(CASE_FILES))('give what opa eval gives on %s', async (file) => {
+    const { ours, theirs } = await both(readFileSync(join(CASE_FILES, file), 'utf8'));
+    expect(Object.keys(theirs).length).toBeGreaterThan(0);
+    for (const name of Object.keys(theirs)) expect({ [name]: ours[name] }).toEqual({ [name]: theirs[name] });
   });
 
   it('are asked for by a module only when they are in the table, and never for what is native', async () => {
