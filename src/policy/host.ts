@@ -2,8 +2,9 @@
 // data, the input is parsed once, then any number of entrypoints are evaluated on it. docs/decisions/0005-policy-host.md
 // says why this is not the SDK's evaluate.
 import * as sdk from '@open-policy-agent/opa-wasm';
+import { BuiltinError } from './builtins/error.ts';
 import { HOST_BUILTINS } from './builtins/registry.ts';
-import { type Builtin, type BuiltinContext, BuiltinError } from './builtins/types.ts';
+import type { Builtin, BuiltinContext } from './builtins/types.ts';
 import { RegoObject, RegoSet, type Value, writeValue } from './terms.ts';
 import { parseValue } from './terms-parse.ts';
 

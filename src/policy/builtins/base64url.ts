@@ -1,5 +1,5 @@
 // base64url as OPA decodes it: padding may be left out, line breaks do not count, everything else is an error.
-import { BuiltinError } from './types.ts';
+import { BuiltinError } from './error.ts';
 
 export function decodeBase64Url(text: string): Buffer {
   const digits = text.replace(/[\r\n]/g, '');

@@ -1,8 +1,9 @@
 // net.cidr_*: networks of IPv4 and IPv6 addresses, read and printed as Go's net package does. Names are never looked up.
 import { isIP } from 'node:net';
 import { RegoObject, RegoSet, type Value } from '../terms.ts';
+import { BuiltinError } from './error.ts';
 import { membersOperand, operand, stringOperand } from './operands.ts';
-import { type Builtin, BuiltinError } from './types.ts';
+import type { Builtin } from './types.ts';
 
 export const CIDR: Readonly<Record<string, Builtin>> = {
   'net.cidr_is_valid': ([cidr]) => typeof cidr === 'string' && parseNetwork(cidr) !== undefined,

@@ -1,8 +1,8 @@
 // Durations as Go writes them, with OPA's days, weeks and years.
 import { numberOf, type Value } from '../terms.ts';
+import { BuiltinError } from './error.ts';
 import { formatMagnitude } from './go-float.ts';
 import { INT64 } from './int64.ts';
-import { BuiltinError } from './types.ts';
 
 const UNIT_NS: Readonly<Record<string, bigint>> = {
   ns: 1n,

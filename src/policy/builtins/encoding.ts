@@ -1,7 +1,8 @@
 // Encodings and digests that Wasm leaves to the host.
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { BuiltinError } from './error.ts';
 import { stringOperand } from './operands.ts';
-import { type Builtin, BuiltinError } from './types.ts';
+import type { Builtin } from './types.ts';
 
 export const ENCODING: Readonly<Record<string, Builtin>> = {
   'hex.encode': (args) => Buffer.from(stringOperand(args, 1)).toString('hex'),

@@ -1,6 +1,6 @@
 // regex.globs_match: whether some text that is not empty matches both of two globs of characters, dots, [sets] and the
 // flags * and + (github.com/yashtewari/glob-intersection 0.2.0, whose answers it gives, repeated work left out).
-import { BuiltinError } from './types.ts';
+import { BuiltinError } from './error.ts';
 
 interface Token {
   /** The characters that it matches; undefined for any. */

@@ -1,6 +1,6 @@
 // JSON as Go's encoding/json writes it (keys in order, <, > and & escaped) and as OPA reads it (numbers stay exact).
 import { isNumber, numberOf, numberText, RegoObject, RegoSet, type Value } from '../terms.ts';
-import { BuiltinError } from './types.ts';
+import { BuiltinError } from './error.ts';
 
 /** Line prefix and indentation of json.MarshalIndent. */
 interface Indent {

@@ -1,6 +1,7 @@
 // Reads a time under one of Go's layouts, as leniently as Go's time.Parse does (go1.26, src/time/format.go).
+
+import { BuiltinError } from './error.ts';
 import { daysIn, isFraction, isOffset, MONTHS, nextChunk, WEEKDAYS } from './go-layout.ts';
-import { BuiltinError } from './types.ts';
 import { Zone } from './zones.ts';
 
 /** Nanoseconds since the epoch. Throws a BuiltinError when the text does not fit the layout. */

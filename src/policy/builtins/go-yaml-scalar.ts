@@ -1,7 +1,7 @@
 // What a plain YAML scalar means to go.yaml.in/yaml/v3 3.0.5 (resolve.go), as OPA reads it: dates stay text, and yes, no,
 // on and off are words. The npm package `yaml` finds the scalars; its own schemas differ in octals and underscores.
 import { numberOf, type Value } from '../terms.ts';
-import { BuiltinError } from './types.ts';
+import { BuiltinError } from './error.ts';
 
 const WORDS: ReadonlyMap<string, Value> = new Map<string, Value>([
   ...['true', 'True', 'TRUE'].map((word) => [word, true] as const),

@@ -1,9 +1,9 @@
 // YAML as go.yaml.in/yaml/v3 3.0.5 writes it with an indentation of two (encode.go, emitterc.go), which is how OPA does.
 import { isNumber, numberText, RegoObject, RegoSet, type Value } from '../terms.ts';
+import { BuiltinError } from './error.ts';
 import { formatMagnitude } from './go-float.ts';
 import { writeJson } from './go-json.ts';
 import { resolvePlain } from './go-yaml-scalar.ts';
-import { BuiltinError } from './types.ts';
 
 export function writeYaml(value: Value): string {
   const text = node(value, 0);

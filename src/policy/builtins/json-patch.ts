@@ -1,7 +1,7 @@
 // json.patch: RFC 6902 on Rego values, so that paths also lead into sets, by the member itself (OPA v1/topdown/json.go).
 import { compareValues, integerOf, RegoObject, RegoSet, type Value } from '../terms.ts';
+import { BuiltinError } from './error.ts';
 import { lookup } from './operands.ts';
-import { BuiltinError } from './types.ts';
 
 type Path = readonly Value[];
 

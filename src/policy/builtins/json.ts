@@ -1,9 +1,10 @@
 // json.marshal_with_options and json.patch; the rest of json.* is native, and json.*_schema is in json-schema.ts.
 import type { RegoObject, Value } from '../terms.ts';
+import { BuiltinError } from './error.ts';
 import { writeJson } from './go-json.ts';
 import { patch } from './json-patch.ts';
 import { arrayOperand, objectOperand, operand } from './operands.ts';
-import { type Builtin, BuiltinError } from './types.ts';
+import type { Builtin } from './types.ts';
 
 export const JSON_BUILTINS: Readonly<Record<string, Builtin>> = {
   'json.marshal_with_options': (args) => marshal(operand(args, 1), objectOperand(args, 2)),

@@ -3,9 +3,9 @@
 import { createPrivateKey, createPublicKey, createSecretKey, type JsonWebKeyInput, type KeyObject } from 'node:crypto';
 import { toJson } from '../terms.ts';
 import { decodeBase64Url } from './base64url.ts';
+import { BuiltinError } from './error.ts';
 import { readJson } from './go-json.ts';
 import { decodePem } from './pem.ts';
-import { BuiltinError } from './types.ts';
 
 /** The algorithms that tokens may be signed with. */
 export const ALGORITHMS: ReadonlySet<string> = new Set(

@@ -8,8 +8,8 @@ import {
   timingSafeEqual,
   verify as verifyBytes,
 } from 'node:crypto';
+import { BuiltinError } from './error.ts';
 import { attempt } from './jwk.ts';
-import { BuiltinError } from './types.ts';
 
 /** What an algorithm's name says: the kind of signature, and the hash (empty for EdDSA). */
 function parts(algorithm: string): { kind: string; hash: string } {

@@ -2,11 +2,12 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { compareValues, isNumber, numberOf, numberText, RegoObject, type Value } from '../terms.ts';
 import { decodeBase64Url } from './base64url.ts';
+import { BuiltinError } from './error.ts';
 import { readJson, writeJson } from './go-json.ts';
 import { ALGORITHMS, jwkSet, secretKey, type TokenKey, verificationKeys } from './jwk.ts';
 import { signJws, verifyJws } from './jws.ts';
 import { objectOperand, operand, stringOperand } from './operands.ts';
-import { type Builtin, type BuiltinContext, BuiltinError } from './types.ts';
+import type { Builtin, BuiltinContext } from './types.ts';
 
 const ASYMMETRIC = [...ALGORITHMS].filter((algorithm) => !algorithm.startsWith('HS'));
 const SYMMETRIC = [...ALGORITHMS].filter((algorithm) => algorithm.startsWith('HS'));

@@ -1,7 +1,8 @@
 // numbers.range_step (numbers.range itself is native) and rand.intn.
 import { numberOf, type Value } from '../terms.ts';
+import { BuiltinError } from './error.ts';
 import { integerOperand, stringOperand } from './operands.ts';
-import { type Builtin, type BuiltinContext, BuiltinError } from './types.ts';
+import type { Builtin, BuiltinContext } from './types.ts';
 
 /** A range is built in the host's memory before the policy sees it; no policy needs more. */
 const MAX_RANGE = 1_000_000n;

@@ -1,7 +1,8 @@
 // object.subset and the casts.
 import { compareValues, RegoObject, RegoSet, typeName, type Value } from '../terms.ts';
+import { BuiltinError } from './error.ts';
 import { operand } from './operands.ts';
-import { type Builtin, BuiltinError } from './types.ts';
+import type { Builtin } from './types.ts';
 
 export const OBJECTS: Readonly<Record<string, Builtin>> = {
   'object.subset': (args) => subset(operand(args, 1), operand(args, 2)),

@@ -1,6 +1,6 @@
 // Checks of a built-in's arguments, in the words of OPA's own.
 import { compareValues, integerOf, isNumber, RegoObject, RegoSet, typeName, type Value } from '../terms.ts';
-import { BuiltinError } from './types.ts';
+import { BuiltinError } from './error.ts';
 
 function mistyped(position: number, expected: string, value: Value | undefined): BuiltinError {
   const got = value === undefined ? 'nothing' : typeName(value);

@@ -1,8 +1,9 @@
 // The regular expressions that Wasm leaves to the host, on a linear-time engine with Go's syntax.
 import { RE2JS } from 're2js';
+import { BuiltinError } from './error.ts';
 import { globsIntersect } from './glob-intersection.ts';
 import { integerOperand, stringOperand } from './operands.ts';
-import { type Builtin, type BuiltinContext, BuiltinError } from './types.ts';
+import type { Builtin, BuiltinContext } from './types.ts';
 
 export const REGEX: Readonly<Record<string, Builtin>> = {
   'regex.replace': (args, context) => {

@@ -1,7 +1,9 @@
 // semver.compare and semver.is_valid, as strict and as lenient as OPA (internal/semver): a leading v is allowed,
 // metadata does not count.
+
+import { BuiltinError } from './error.ts';
 import { stringOperand } from './operands.ts';
-import { type Builtin, BuiltinError } from './types.ts';
+import type { Builtin } from './types.ts';
 
 export const SEMVER: Readonly<Record<string, Builtin>> = {
   'semver.compare': (args) => {

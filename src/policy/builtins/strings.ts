@@ -1,6 +1,8 @@
 // String built-ins that Wasm leaves to the host. Positions count code points, as in OPA.
+
+import { BuiltinError } from './error.ts';
 import { integerOperand, stringOperand, stringsOperand } from './operands.ts';
-import { type Builtin, BuiltinError } from './types.ts';
+import type { Builtin } from './types.ts';
 
 export const STRINGS: Readonly<Record<string, Builtin>> = {
   'strings.any_prefix_match': (args) => anyMatch(stringsOperand(args, 1), stringsOperand(args, 2), 'startsWith'),

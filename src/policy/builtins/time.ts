@@ -1,12 +1,13 @@
 // time.*: moments are nanoseconds since the Unix epoch, exact, within what int64 holds.
 import { integerOf, isNumber, numberOf, type Value } from '../terms.ts';
 import { parseDuration } from './duration.ts';
+import { BuiltinError } from './error.ts';
 import { NAMED_LAYOUTS, WEEKDAYS, weekdayOf } from './go-layout.ts';
 import { formatTime } from './go-time-format.ts';
 import { parseTime } from './go-time-parse.ts';
 import { INT64 } from './int64.ts';
 import { integerOperand, operand, stringOperand } from './operands.ts';
-import { type Builtin, type BuiltinContext, BuiltinError } from './types.ts';
+import type { Builtin, BuiltinContext } from './types.ts';
 import { type WallTime, Zone } from './zones.ts';
 
 export const TIME: Readonly<Record<string, Builtin>> = {

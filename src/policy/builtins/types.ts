@@ -24,7 +24,3 @@ export interface BuiltinContext {
  * undefined in the policy. Anything else that is thrown is a defect of the host and fails the policy.
  */
 export type Builtin = (args: readonly Value[], context: BuiltinContext) => Value | undefined;
-
-export class BuiltinError extends Error {
-  override readonly name = 'BuiltinError';
-}

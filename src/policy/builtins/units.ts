@@ -1,7 +1,8 @@
 // units.parse and units.parse_bytes: Kubernetes-like quantities, exact (OPA v1/topdown/parse_units.go, parse_bytes.go).
 import { numberOf, type Value } from '../terms.ts';
+import { BuiltinError } from './error.ts';
 import { stringOperand } from './operands.ts';
-import { type Builtin, BuiltinError } from './types.ts';
+import type { Builtin } from './types.ts';
 
 export const UNITS: Readonly<Record<string, Builtin>> = {
   'units.parse': (args) => parseUnits(stringOperand(args, 1).replaceAll('"', '')),

@@ -2,8 +2,9 @@
 // decisions. Not WHATWG's URL, which repairs what Go refuses.
 import { isIPv6 } from 'node:net';
 import { RegoObject, type Value } from '../terms.ts';
+import { BuiltinError } from './error.ts';
 import { stringOperand } from './operands.ts';
-import { type Builtin, BuiltinError } from './types.ts';
+import type { Builtin } from './types.ts';
 import { escapeUrl, unescapeUrl } from './url-escape.ts';
 
 export const URI: Readonly<Record<string, Builtin>> = {

@@ -1,5 +1,5 @@
 // Percent-encoding as Go's net/url does it, on bytes: which ones are escaped depends on the part of the URL.
-import { BuiltinError } from './types.ts';
+import { BuiltinError } from './error.ts';
 
 const encoder = new TextEncoder();
 

@@ -1,7 +1,8 @@
 // urlquery.*: query strings and the objects of their parameters, as Go's url.Values.
 import { RegoObject, RegoSet, type Value } from '../terms.ts';
+import { BuiltinError } from './error.ts';
 import { objectOperand, stringOperand } from './operands.ts';
-import { type Builtin, BuiltinError } from './types.ts';
+import type { Builtin } from './types.ts';
 import { queryEscape, queryUnescape } from './url-escape.ts';
 
 export const URL_QUERY: Readonly<Record<string, Builtin>> = {

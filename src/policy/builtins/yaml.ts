@@ -12,10 +12,11 @@ import {
   type YAMLMap,
 } from 'yaml';
 import { isNumber, numberText, RegoObject, type Value } from '../terms.ts';
+import { BuiltinError } from './error.ts';
 import { resolvePlain } from './go-yaml-scalar.ts';
 import { writeYaml } from './go-yaml-write.ts';
 import { operand, stringOperand } from './operands.ts';
-import { type Builtin, BuiltinError } from './types.ts';
+import type { Builtin } from './types.ts';
 
 export const YAML: Readonly<Record<string, Builtin>> = {
   'yaml.marshal': (args) => writeYaml(operand(args, 1)),

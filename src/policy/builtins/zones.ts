@@ -1,5 +1,5 @@
 // Wall-clock time in IANA time zones, from the data that Node carries: what is installed on the machine makes no difference.
-import { BuiltinError } from './types.ts';
+import { BuiltinError } from './error.ts';
 
 /** A moment as clocks show it in its zone. */
 export interface WallTime {
