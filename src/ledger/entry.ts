@@ -13,6 +13,7 @@ export const ENTRY_KINDS = [
   'redelivery',
   'malformed',
   'removal',
+  'anchor',
 ] as const;
 
 export type EntryKind = (typeof ENTRY_KINDS)[number];

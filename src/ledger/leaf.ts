@@ -16,6 +16,7 @@ const EXTRA_KEYS: Readonly<Record<EntryKind, readonly (keyof LeafExtra)[]>> = {
   redelivery: [],
   malformed: [],
   removal: [],
+  anchor: [],
 };
 
 const UID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;

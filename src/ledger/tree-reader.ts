@@ -24,6 +24,13 @@ export interface TreeHead {
   readonly note: string;
 }
 
+interface PackRow {
+  readonly first: number;
+  readonly count: number;
+  readonly codec: number;
+  readonly data: Buffer;
+}
+
 /** How long a read waits while a lock is held, which happens only when a database is recovered or closed. */
 const BUSY_MS = 5000;
 const READ_ONLY = { readonly: true, fileMustExist: true, timeout: BUSY_MS };
@@ -80,6 +87,20 @@ export class TreeReader {
   head(): TreeHead {
     const row = this.#read(() => this.#statements.checkpoint.get());
     if (row === undefined) throw this.corrupt('it has no checkpoint, though every shard is created with one');
+    return this.#head(row);
+  }
+
+  /**
+   * The newest checkpoint of more than `after` and at most `after` + `within` entries; where there is none, the first of more
+   * than that. Undefined when no checkpoint has more than `after`. Throws LEDGER_CORRUPT.
+   */
+  headAfter(after: number, within: number): TreeHead | undefined {
+    const { between, beyond } = this.#statements;
+    const row = this.#read(() => between.get(after, after + within) ?? beyond.get(after));
+    return row === undefined ? undefined : this.#head(row);
+  }
+
+  #head(row: { readonly size: number; readonly note: Buffer }): TreeHead {
     try {
       const { origin, size, root } = parseCheckpoint(parseNote(row.note).text);
       if (size === row.size) return { origin, size, root: Buffer.from(root), note: row.note.toString('utf8') };
@@ -102,17 +123,26 @@ export class TreeReader {
     const pack = this.#read(() => this.#statements.packOf.get(seq));
     const missing = `the body of entry ${seq} is missing`;
     if (pack === undefined || seq >= pack.first + pack.count) throw this.corrupt(missing);
-    // A pack of one may be larger than the limit; how large, its leaf says.
-    const limit = pack.count === 1 ? RECORD_HEADER_BYTES + size : MAX_PACK_BYTES;
-    let bodies: Body[];
-    try {
-      bodies = decodePack(pack.codec, pack.data, pack.count, limit);
-    } catch (error) {
-      throw this.corrupt(`the body of entry ${seq}: ${messageOf(error)}`, error);
-    }
+    const bodies = this.#unpack(pack, size);
     const body = bodies[seq - pack.first];
     if (body === undefined) throw this.corrupt(missing);
     return body;
+  }
+
+  /**
+   * The bodies of entries `from` … `to`−1 and their salts, unchecked, in order: one pack at a time is read and unpacked. `sizeOf`
+   * says what the leaf of an entry gives as its size. Throws LEDGER_CORRUPT.
+   */
+  *bodies(from: number, to: number, sizeOf: (seq: number) => number): Generator<Body, void, undefined> {
+    for (let next = from; next < to; ) {
+      const pack = this.#read(() => this.#statements.packOf.get(next));
+      if (pack === undefined || next >= pack.first + pack.count)
+        throw this.corrupt(`the body of entry ${next} is missing`);
+      const bodies = this.#unpack(pack, sizeOf(next));
+      const end = Math.min(to, pack.first + pack.count);
+      yield* bodies.slice(next - pack.first, end - pack.first);
+      next = end;
+    }
   }
 
   /** Nodes of the tree of the first `size` entries, for proofs and roots. */
@@ -133,6 +163,16 @@ export class TreeReader {
   close(): void {
     this.#db.close();
     if (this.#folder !== undefined) rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  #unpack({ first, count, codec, data }: PackRow, size: number): Body[] {
+    // A pack of one may be larger than the limit; how large, its leaf says.
+    const limit = count === 1 ? RECORD_HEADER_BYTES + size : MAX_PACK_BYTES;
+    try {
+      return decodePack(codec, data, count, limit);
+    } catch (error) {
+      throw this.corrupt(`the bodies of entries ${first} to ${first + count - 1}: ${messageOf(error)}`, error);
+    }
   }
 
   #tile({ level, index, width }: Tile): Buffer {
@@ -190,7 +230,13 @@ function prepareStatements(db: Database.Database) {
         'SELECT hash FROM subtree WHERE level = ? AND idx >= ? AND idx < ? ORDER BY idx',
       )
       .pluck(),
-    packOf: db.prepare<[number], { first: number; count: number; codec: number; data: Buffer }>(
+    between: db.prepare<[number, number], { size: number; note: Buffer }>(
+      'SELECT size, note FROM checkpoint WHERE size > ? AND size <= ? ORDER BY size DESC LIMIT 1',
+    ),
+    beyond: db.prepare<[number], { size: number; note: Buffer }>(
+      'SELECT size, note FROM checkpoint WHERE size > ? ORDER BY size LIMIT 1',
+    ),
+    packOf: db.prepare<[number], PackRow>(
       'SELECT first, count, codec, data FROM pack WHERE first <= ? ORDER BY first DESC LIMIT 1',
     ),
   };

@@ -35,6 +35,7 @@ const EXTRAS: Readonly<Record<EntryKind, string>> = {
   redelivery: '---',
   malformed: '---',
   removal: '---',
+  anchor: '---',
 };
 
 /** A record's length has 32 bits. */

@@ -58,6 +58,13 @@ export class TileBuilder {
     return this.#range.root();
   }
 
+  /** Root of the tree as it would be with these leaf hashes, which are not added. */
+  rootWith(leafHashes: readonly Uint8Array[]): Buffer {
+    const range = this.#range.clone();
+    for (const leafHash of leafHashes) range.append(leafHash);
+    return range.root();
+  }
+
   /** Adds the next leaf by its leaf hash. Throws ARGUMENT_INVALID unless it has 32 bytes. */
   append(leafHash: Uint8Array): void {
     const completed: Uint8Array[] = [leafHash];

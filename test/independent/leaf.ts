@@ -18,6 +18,7 @@ const KEYS_OF: Record<string, readonly string[]> = {
   event: ALWAYS,
   redelivery: ALWAYS,
   malformed: ALWAYS,
+  anchor: ALWAYS,
   key: ALWAYS,
   removal: ALWAYS,
 };

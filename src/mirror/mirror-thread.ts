@@ -1,0 +1,124 @@
+// The mirror's thread: pushes what is new in the ledger, at its own pace and below everybody else's priority.
+import { constants, setPriority } from 'node:os';
+import { parentPort, workerData } from 'node:worker_threads';
+import { systemClock } from '../lib/clock.ts';
+import { type ErrorCode, messageOf, SealgateError } from '../lib/errors.ts';
+import { LedgerPush } from './ledger-push.ts';
+import { MirrorClosing, Patience, sleepUnlessAborted } from './patience.ts';
+import type { FromMirror, MirrorData, MirrorStatus, ToMirror } from './protocol.ts';
+import { openStore } from './stores/open.ts';
+import type { ObjectStore } from './stores/store.ts';
+import { TroubleReport } from './trouble.ts';
+import { Uploader } from './uploader.ts';
+
+/** How often the ledger is looked at for full tiles: they are pushed as they fill. */
+const LOOK_MS = 500;
+/** How often the main thread is told how far the mirror is, also while a store does not answer. */
+const STATUS_MS = 1000;
+/** Before what is no matter of the store is tried again: a ledger that cannot be read, a URL that makes no sense. */
+const RETRY_MS = 5000;
+
+if (parentPort === null) throw new Error('runs as a worker thread');
+const port = parentPort;
+const data = workerData as MirrorData;
+const send = (message: FromMirror): void => port.postMessage(message);
+const log = (level: 'info' | 'warn' | 'error', fields: object, message: string): void =>
+  send({ type: 'log', level, fields, message });
+
+// On Linux a thread has a priority of its own: whoever waits for an answer goes before the mirror.
+if (process.platform === 'linux') setPriority(0, constants.priority.PRIORITY_BELOW_NORMAL);
+
+const clock = systemClock();
+const abort = new AbortController();
+/** Ends a pause between two rounds, not an upload. */
+let woken = new AbortController();
+let closing = false;
+let succeeded: number | undefined;
+const trouble = new TroubleReport(log, () => performance.now());
+
+port.on('message', ({ withinMs }: ToMirror) => {
+  closing = true;
+  woken.abort();
+  setTimeout(() => abort.abort(), withinMs).unref();
+});
+
+function connect(): { store: ObjectStore; uploader: Uploader; push: LedgerPush } {
+  const store = openStore(data.url, { clock, retention: data.retention, s3: data.s3 });
+  const patience = new Patience({
+    signal: abort.signal,
+    onFailure: (error) => trouble.failed(error),
+    onSuccess: () => trouble.passed(),
+    random: Math.random,
+    sleep: sleepUnlessAborted,
+    now: () => performance.now(),
+  });
+  const uploader = new Uploader(store, patience, data.parallel, log);
+  const push = new LedgerPush({
+    ledgerDir: data.ledgerDir,
+    uploader,
+    log,
+    onPushed: ({ root, ...pushed }) => {
+      succeeded = clock.now() / 1000;
+      send({ type: 'pushed', ...pushed, root: root.toString('hex'), url: store.url });
+      report();
+    },
+  });
+  return { store, uploader, push };
+}
+
+let connected: ReturnType<typeof connect> | undefined;
+
+function report(): void {
+  try {
+    const { push, uploader } = connected ?? {};
+    const progress = push?.progress() ?? { shard: 0, pushed: 0, behind: 0 };
+    const status: MirrorStatus = {
+      ...progress,
+      ...(succeeded === undefined ? {} : { succeeded }),
+      counts: { ...(uploader?.counts ?? { objects: 0, bytes: 0, present: 0, occupied: 0 }) },
+      errors: trouble.counts(),
+      ...(trouble.current === undefined ? {} : { problem: trouble.current }),
+      diverged: push?.diverged ?? [],
+    };
+    send({ type: 'status', status });
+  } catch (error) {
+    trouble.failed(coded(error));
+  }
+}
+
+function coded(error: unknown): SealgateError {
+  if (error instanceof SealgateError) return error;
+  const code: ErrorCode = 'INTERNAL';
+  return new SealgateError(code, `the mirror stumbled: ${messageOf(error)}`, { cause: error });
+}
+
+async function pause(ms: number): Promise<void> {
+  if (closing) return;
+  woken = new AbortController();
+  await sleepUnlessAborted(ms, woken.signal);
+}
+
+const timer = setInterval(report, STATUS_MS);
+let finishedAt = Number.NEGATIVE_INFINITY;
+for (;;) {
+  const last = closing;
+  const began = performance.now();
+  const finish = last || began - finishedAt >= data.intervalMs;
+  try {
+    connected ??= connect();
+    await connected.push.round(finish);
+    if (finish) finishedAt = began;
+    trouble.passed();
+    if (last) break;
+    await pause(LOOK_MS);
+  } catch (error) {
+    if (error instanceof MirrorClosing || last) break;
+    trouble.failed(coded(error));
+    await pause(RETRY_MS);
+  }
+}
+clearInterval(timer);
+report();
+connected?.store.close();
+send({ type: 'closed' });
+port.close();

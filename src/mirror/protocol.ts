@@ -1,0 +1,57 @@
+// What the mirror's thread and the main thread say to each other.
+import type { ErrorCode } from '../lib/errors.ts';
+import type { RetentionRule, S3Options } from './stores/options.ts';
+import type { UploadCounts } from './uploader.ts';
+
+export interface MirrorData {
+  readonly ledgerDir: string;
+  readonly url: string;
+  readonly retention: RetentionRule;
+  readonly s3: S3Options;
+  readonly intervalMs: number;
+  readonly parallel: number;
+}
+
+/** How far the mirror is, as of the last look at the ledger. */
+export interface MirrorStatus {
+  /** The newest shard, and how many of its entries a checkpoint in the store covers. */
+  readonly shard: number;
+  readonly pushed: number;
+  /** Entries of older shards that none covers. */
+  readonly behind: number;
+  /** When the oldest entry that none covers was written, microseconds; absent when all are covered. */
+  readonly oldest?: number;
+  /** When a checkpoint was last pushed, milliseconds. */
+  readonly succeeded?: number;
+  /** Since the start. */
+  readonly counts: Readonly<UploadCounts>;
+  readonly errors: Readonly<Partial<Record<ErrorCode, number>>>;
+  /** What keeps the mirror from going on now. */
+  readonly problem?: { readonly code: ErrorCode; readonly message: string };
+  /** Shards whose history in the store is another one: nothing of them is pushed. */
+  readonly diverged: readonly number[];
+}
+
+export type ToMirror = { readonly type: 'close'; readonly withinMs: number };
+
+export type FromMirror =
+  | { readonly type: 'status'; readonly status: MirrorStatus }
+  | {
+      readonly type: 'pushed';
+      readonly shard: number;
+      readonly origin: string;
+      readonly size: number;
+      /** Root hash in hex. */
+      readonly root: string;
+      /** Whether entries other than anchors came since the push before. */
+      readonly news: boolean;
+      /** Of the store, for people. */
+      readonly url: string;
+    }
+  | {
+      readonly type: 'log';
+      readonly level: 'info' | 'warn' | 'error';
+      readonly fields: object;
+      readonly message: string;
+    }
+  | { readonly type: 'closed' };
