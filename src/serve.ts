@@ -32,6 +32,8 @@ import { openListener, type TlsListener } from './server/listener.ts';
 import { createMetrics, type Metrics } from './server/metrics.ts';
 
 const MIB = 2 ** 20;
+/** Results, failures and prints of a decision are bounded each, and in number (admission/verdict.ts). */
+const MAX_VERDICT_BYTES = 64 * MIB;
 
 export interface Running {
   /** Resolves when the ledger can no longer acknowledge anything: the process has to end and start again. */
@@ -100,7 +102,7 @@ async function build(settings: Settings, digest: string, log: Log, started: Star
     version: VERSION,
     settingsDigest: digest,
     checkpointIntervalMs: settings.ledger.checkpointIntervalMs,
-    limits: { bytes: settings.ledger.maxQueuedBytes },
+    limits: { bytes: settings.ledger.maxQueuedBytes, body: largestBody(settings) },
     space: { lowBytes: settings.ledger.lowSpaceBytes, reserveBytes: settings.ledger.reserveBytes },
     onSpace: (state, before) => logSpace(log, state, before),
     shardLimits: {
@@ -176,6 +178,11 @@ async function build(settings: Settings, digest: string, log: Log, started: Star
       return stopping;
     },
   };
+}
+
+/** Bytes of the largest entry: what is taken is recorded, with what the policies said about it. */
+function largestBody({ admission, audit }: Settings): number {
+  return Math.max(admission.bodyLimitBytes, audit.bodyLimitBytes) + MAX_VERDICT_BYTES;
 }
 
 function ledgerCheck(ledger: Ledger): { ok: boolean; detail: string } {
