@@ -11,20 +11,19 @@ import {
   type VerifyReport,
 } from '../ledger/verify-report.ts';
 import { messageOf, SealgateError } from '../lib/errors.ts';
+import { UsageError } from './failure.ts';
 import { readKey, readText } from './keys.ts';
+import { addStoreOptions } from './store-flags.ts';
 import { escapeTerminal } from './terminal.ts';
+import { isStore, type MirrorFlags, verifyStore } from './verify-mirror.ts';
 
 const USAGE = 2;
 const COULD_NOT_RUN = 1;
 const WRONG_KEY = 12;
 const PROGRESS_INTERVAL_MS = 200;
 
-interface Flags {
-  readonly key: readonly string[];
+interface Flags extends MirrorFlags {
   readonly checkpoint: readonly string[];
-  readonly shard?: number;
-  readonly from?: number;
-  readonly to?: number;
   readonly json?: boolean;
 }
 
@@ -34,54 +33,76 @@ export function register(program: Command): void {
     if (!/^(0|[1-9]\d{0,14})$/.test(value)) throw new InvalidArgumentError('It is not a number from 0 up.');
     return Number(value);
   };
-  program
+  const command = program
     .command('verify')
-    .summary('verify a ledger offline')
+    .summary('verify a ledger, a mirror or an export')
     .description(
       'Verifies a ledger with its files and its verifying key: a ledger folder, a data folder, or one shard file; live or a copy.\n' +
+        'Also its mirror (s3://bucket/prefix, file:///folder or a folder) and what `sealgate export --tiles` wrote.\n' +
         'Exit codes: 0 whole, 1 could not run, 2 usage, 10 tampered, 11 incomplete, 12 wrong key.',
     )
-    .argument('<path>', 'ledger folder, data folder, or shard file')
+    .argument('<path>', 'ledger folder, data folder, shard file, mirror or export')
     .option('--key <vkey|file>', 'verifying key of the log, as text or in a file (repeatable)', list, [])
     .option('--checkpoint <file>', 'a checkpoint kept outside the ledger (repeatable)', list, [])
     .option('--shard <n>', 'only this shard', count)
     .option('--from <seq>', 'check bodies from this entry on', count)
     .option('--to <seq>', 'check bodies up to this entry', count)
-    .option('--json', 'print the report as JSON')
-    .action((given: string, flags: Flags) => {
-      process.exitCode = run(given, flags);
-    });
+    .option('--retention <mode>', 'mirror: every object must be locked, in compliance or governance mode')
+    .option('--min-days <n>', 'mirror: for at least so many days from when it was written', count)
+    .option('--min-body-days <n>', 'mirror: the same for bodies, where it is another number', count)
+    .option('--json', 'print the report as JSON');
+  addStoreOptions(command).action(async (given: string, flags: Flags) => {
+    process.exitCode = await run(given, flags);
+  });
 }
 
 /** Verifies and prints; the exit code. */
-function run(given: string, flags: Flags): number {
+async function run(given: string, flags: Flags): Promise<number> {
   if (flags.from !== undefined && flags.to !== undefined && flags.from > flags.to) {
     process.stderr.write('error: --from is after --to\n');
     return USAGE;
   }
   const progress = process.stderr.isTTY ? progressLine() : undefined;
   try {
-    const { keys, unchecked } = readKeys(given, flags.key);
-    const report = verifyLedger(given, {
-      keys,
-      unchecked,
-      checkpoints: flags.checkpoint.map((file) => oneNewline(readText(file, 'CHECKPOINT_INVALID'))),
-      ...(flags.shard === undefined ? {} : { shard: flags.shard }),
-      ...(flags.from === undefined ? {} : { from: flags.from }),
-      ...(flags.to === undefined ? {} : { to: flags.to }),
-      ...(progress === undefined ? {} : { onProgress: progress.show }),
-    });
+    const checkpoints = flags.checkpoint.map((file) => oneNewline(readText(file, 'CHECKPOINT_INVALID')));
+    const onProgress = progress?.show;
+    const report = isStore(given, flags.key)
+      ? await verifyStore(given, flags, { checkpoints, onProgress })
+      : verifyFiles(given, flags, checkpoints, onProgress);
     progress?.clear();
     process.stdout.write(flags.json === true ? `${JSON.stringify(report, null, 2)}\n` : formatReport(report));
     return report.exitCode;
   } catch (thrown) {
     progress?.clear();
+    if (thrown instanceof UsageError) {
+      process.stderr.write(`error: ${escapeTerminal(thrown.message)}\n`);
+      return USAGE;
+    }
     const code = thrown instanceof SealgateError ? thrown.code : 'INTERNAL';
     if (flags.json === true)
       process.stdout.write(`${JSON.stringify({ report: 1, error: { code, message: messageOf(thrown) } }, null, 2)}\n`);
     process.stderr.write(`sealgate verify: ${code}: ${escapeTerminal(messageOf(thrown))}\n`);
     return code === 'LEDGER_WRONG_KEY' ? WRONG_KEY : COULD_NOT_RUN;
   }
+}
+
+function verifyFiles(
+  given: string,
+  flags: Flags,
+  checkpoints: readonly string[],
+  onProgress: ((progress: VerifyProgress) => void) | undefined,
+): VerifyReport {
+  if (flags.retention !== undefined) throw new UsageError('--retention is for a mirror: a ledger has no locks');
+  const { keys, unchecked } = readKeys(given, flags.key);
+  return verifyLedger(given, {
+    keys,
+    unchecked,
+    checkpoints,
+    ...(flags.shard === undefined ? {} : { shard: flags.shard }),
+    ...(flags.from === undefined ? {} : { from: flags.from }),
+    ...(flags.to === undefined ? {} : { to: flags.to }),
+    ...(onProgress === undefined ? {} : { onProgress }),
+  });
 }
 
 /** The keys to verify with: those given, else the one beside the ledger, with the warning that belongs to it. */
@@ -139,7 +160,10 @@ export function formatReport(report: VerifyReport): string {
   if (more > 0) lines.push(`  - and ${number(more)} more (the first ${MAX_FINDINGS} are listed)`);
   section('Remarks', report.notes);
   section('Not checked', report.unchecked);
-  lines.push('', `${VERDICTS[report.status]}.${report.status === 'whole' ? wholeSuffix(report) : ''}`);
+  lines.push(
+    '',
+    `${VERDICTS[report.status]}.${report.status === 'whole' ? wholeSuffix(report) : historySuffix(report)}`,
+  );
   return `${lines.map(escapeTerminal).join('\n')}\n`;
 }
 
@@ -147,6 +171,14 @@ function wholeSuffix(report: VerifyReport): string {
   const entries = report.shards.reduce((sum, shard) => sum + shard.entries, 0);
   const tail = report.unsignedTail === 0 ? '' : `, the last ${number(report.unsignedTail)} not yet signed`;
   return ` ${number(entries)} ${entries === 1 ? 'entry' : 'entries'}${tail}.`;
+}
+
+/** Of a mirror: what matters when something was done to it. */
+function historySuffix({ status, history }: VerifyReport): string {
+  if (history === undefined || status === 'wrong-key') return '';
+  return history === 'whole'
+    ? ' The history is whole all the same: every entry and body is proven by what lies beside it.'
+    : ' Part of the history is not proven by anything that is there.';
 }
 
 function findingText({ code, shard, from, to, message }: Finding): string {

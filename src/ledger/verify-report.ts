@@ -29,6 +29,16 @@ export const FINDING_CODES = {
   'tail-missing': 'incomplete',
   'rolled-back': 'incomplete',
   'shard-missing': 'incomplete',
+  // Of a mirror or an export.
+  'object-changed': 'tampered',
+  'object-overwritten': 'tampered',
+  'object-hidden': 'tampered',
+  'object-squatted': 'tampered',
+  'checkpoint-put-back': 'tampered',
+  'retention-missing': 'tampered',
+  'retention-short': 'tampered',
+  'mirror-differs': 'tampered',
+  'object-missing': 'incomplete',
 } as const satisfies Record<string, 'tampered' | 'incomplete'>;
 
 export type FindingCode = keyof typeof FINDING_CODES;
@@ -43,6 +53,10 @@ export interface Finding {
   readonly to?: number;
   /** Size of the checkpoint that the finding is about or rests on. */
   readonly checkpoint?: number;
+  /** Key of the object that the finding is about, of a mirror or an export. */
+  readonly object?: string;
+  /** Of such an object: whether what it should hold is proven by other versions or objects. */
+  readonly history?: 'whole' | 'lost';
   readonly message: string;
 }
 
@@ -99,6 +113,8 @@ export interface VerifyReport {
   readonly notes: readonly string[];
   /** Unsigned entries in all shards. */
   readonly unsignedTail: number;
+  /** Of a mirror or an export: whether every entry and body that its checkpoints cover is proven, whatever else was found. */
+  readonly history?: 'whole' | 'lost';
 }
 
 /** Findings listed one by one; the rest are counted. */

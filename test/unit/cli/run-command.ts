@@ -16,6 +16,44 @@ export interface Ran {
 
 /** Runs `sealgate <args>` with only this command registered. */
 export function runCommand(register: (program: Command) => void, args: string[]): Ran {
+  const capture = captureOutput();
+  try {
+    programOf(register).parse(args, { from: 'user' });
+    return capture.end(Number(process.exitCode ?? 0));
+  } catch (error) {
+    return capture.end(statusOf(error));
+  } finally {
+    capture.restore();
+  }
+}
+
+/** The same for a command that does not end at once. */
+export async function runCommandAsync(register: (program: Command) => void, args: string[]): Promise<Ran> {
+  const capture = captureOutput();
+  try {
+    await programOf(register).parseAsync(args, { from: 'user' });
+    return capture.end(Number(process.exitCode ?? 0));
+  } catch (error) {
+    return capture.end(statusOf(error));
+  } finally {
+    capture.restore();
+  }
+}
+
+function programOf(register: (program: Command) => void): Command {
+  const program = new Command('sealgate').exitOverride();
+  register(program);
+  for (const command of program.commands) command.exitOverride();
+  return program;
+}
+
+/** As main.ts does. */
+function statusOf(error: unknown): number {
+  if (!(error instanceof CommanderError)) throw error;
+  return error.exitCode === 0 ? 0 : 2;
+}
+
+function captureOutput(): { end(status: number): Ran; restore(): void } {
   let stdout = '';
   let stderr = '';
   const out = vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
@@ -28,21 +66,14 @@ export function runCommand(register: (program: Command) => void, args: string[])
   });
   const before = process.exitCode;
   process.exitCode = undefined;
-  try {
-    const program = new Command('sealgate').exitOverride();
-    register(program);
-    for (const command of program.commands) command.exitOverride();
-    program.parse(args, { from: 'user' });
-    return { status: Number(process.exitCode ?? 0), stdout, stderr };
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    // As main.ts does.
-    return { status: error.exitCode === 0 ? 0 : 2, stdout, stderr };
-  } finally {
-    process.exitCode = before;
-    out.mockRestore();
-    err.mockRestore();
-  }
+  return {
+    end: (status) => ({ status, stdout, stderr }),
+    restore: () => {
+      process.exitCode = before;
+      out.mockRestore();
+      err.mockRestore();
+    },
+  };
 }
 
 export interface SharedLedger {
