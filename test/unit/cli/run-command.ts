@@ -85,8 +85,8 @@ export interface SharedLedger {
   readonly origin: string;
 }
 
-/** A closed ledger with `start`, these entries and `stop`, for all tests of a file. */
-export function sharedLedger(entries: readonly Append[]): SharedLedger {
+/** A closed ledger with `start`, these entries and `stop`, for all tests of a file; with `shardEntries` in shards of so many. */
+export function sharedLedger(entries: readonly Append[], shardEntries?: number): SharedLedger {
   const shared = { data: '', shard: '', vkey: '', vkeyFile: '', origin: 'ledger.example/cluster-a/0/0' };
   beforeAll(async () => {
     shared.data = mkdtempSync(join(tmpdir(), 'sealgate-cli-'));
@@ -97,9 +97,11 @@ export function sharedLedger(entries: readonly Append[]): SharedLedger {
       key: loadOrCreateKey(join(shared.data, 'keys', 'ledger.key'), 'ledger.example/cluster-a/0'),
       version: '0.0.0-test',
       settingsDigest: `sha256:${'0'.repeat(64)}`,
+      ...(shardEntries === undefined ? {} : { shardLimits: { entries: shardEntries } }),
       onFatal: () => {},
     });
-    await ledger.append('decision', entries);
+    if (shardEntries === undefined) await ledger.append('decision', entries);
+    else for (const entry of entries) await ledger.append('decision', [entry]);
     await ledger.close('done');
     shared.vkey = ledger.vkey;
   });

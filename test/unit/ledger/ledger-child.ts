@@ -7,7 +7,7 @@ import { loadOrCreateKey } from '../../../src/ledger/key.ts';
 import { type Ledger, openLedger } from '../../../src/ledger/ledger.ts';
 import { SealgateError } from '../../../src/lib/errors.ts';
 
-const [mode = '', root = '', argument = ''] = process.argv.slice(2);
+const [mode = '', root = '', argument = '', shardEntries] = process.argv.slice(2);
 
 function say(word: string, value: unknown = ''): void {
   writeSync(1, `${word} ${JSON.stringify(value)}\n`);
@@ -45,7 +45,7 @@ async function load(ledger: Ledger, run: string): Promise<never> {
       );
       say(
         'acked',
-        landed.map(({ seq, leafHash }, i) => [seq, leafHash, markers[i]]),
+        landed.map(({ shard, seq, leafHash }, i) => [`${shard}/${seq}`, leafHash, markers[i]]),
       );
     }
   };
@@ -81,6 +81,7 @@ try {
     version: '0.0.0-test',
     settingsDigest: 'sha256:child',
     checkpointIntervalMs: 50,
+    ...(shardEntries === undefined ? {} : { shardLimits: { entries: Number(shardEntries) } }),
     onFatal: (error) => {
       say('fatal', codeOf(error));
     },
