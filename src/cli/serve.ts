@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { addSettingOptions } from '../config/flags.ts';
 import { loadSettings } from '../config/loader.ts';
+import type { SealgateError } from '../lib/errors.ts';
 import { startServer } from '../serve.ts';
 
 export function register(program: Command): void {
@@ -17,12 +18,20 @@ export function register(program: Command): void {
       for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => resolve(name));
     });
     const reason = await Promise.race([signal, running.failed]);
-    if (typeof reason === 'string') {
-      await running.stop(reason);
-      return;
+    if (typeof reason !== 'string') {
+      // Nothing can be acknowledged any more, and what the disk holds is found out by starting again: no orderly stop.
+      report(reason);
+      process.exit(1);
     }
-    // Nothing can be acknowledged any more, and what the disk holds is found out by starting again: no orderly stop.
-    process.stderr.write(`sealgate serve: ${reason.code}: ${reason.message}\n`);
-    process.exit(1);
+    await running.stop(reason);
+    // The ledger may have failed at its last entries.
+    const failed = await Promise.race([running.failed, Promise.resolve(undefined)]);
+    if (failed === undefined) return;
+    report(failed);
+    process.exitCode = 1;
   });
+}
+
+function report({ code, message }: SealgateError): void {
+  process.stderr.write(`sealgate serve: ${code}: ${message}\n`);
 }

@@ -61,4 +61,11 @@ describe('a damaged ledger', () => {
     expect(gate.output()).toContain('the redelivery window holds only a part');
     expect(await gate.stop()).toBe(0);
   });
+
+  it('makes a stop whose last entries cannot be written end like a failure', async () => {
+    const gate = await startSealgate({ dataDir });
+    rmSync(join(dataDir, 'ledger', 'shard-000000.sqlite'));
+    expect(await gate.stop(), gate.output()).toBe(1);
+    expect(gate.output()).toContain('sealgate serve: LEDGER_CORRUPT');
+  });
 });
