@@ -1,5 +1,4 @@
 // Exports against Tessera's fsck, an independent reader of C2SP tlog-tiles: it recomputes every tile from the entries.
-import { spawnSync } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,7 +9,7 @@ import { loadOrCreateKey } from '../../src/ledger/key.ts';
 import { type Ledger, openLedger } from '../../src/ledger/ledger.ts';
 import { TreeReader } from '../../src/ledger/tree-reader.ts';
 import { parseTilePath, tilePath } from '../../src/tlog/tile-path.ts';
-import { toolPath } from '../support/tools.ts';
+import { fsck as runFsck } from '../support/fsck.ts';
 
 const LOG_NAME = 'ledger.example/cluster-a/0';
 const BATCH = 1000;
@@ -70,27 +69,8 @@ function exportTo(dir: string): { size: number; before: number } {
   }
 }
 
-/**
- * More than an export here has tiles: fsck's workers end at the first tile that is wrong, and with fewer of them than tiles
- * it would wait for ever for the next one to be taken.
- */
-const WORKERS = 512;
-
-/** What fsck says is wrong with an export of `size` entries, or ''. Its exit status is 0 either way. */
 function fsck(dir: string, size: number, origin = `${LOG_NAME}/0`): string {
-  const args = [
-    `--storage_url=file://${dir}/`,
-    `--public_key=${publicKey}`,
-    `--origin=${origin}`,
-    `--N=${WORKERS}`,
-    '--ui=false',
-  ];
-  const { stderr, error } = spawnSync(toolPath('fsck'), args, { encoding: 'utf8', timeout: 60_000 });
-  if (error !== undefined) throw new Error(`fsck did not run or did not end: ${error.message}`);
-  const accepted = stderr.includes(`Successfully fsck'd log with size ${size} `);
-  const failed = stderr.includes('fsck failed');
-  if (accepted === failed) throw new Error(`fsck said neither that it accepts nor that it does not: ${stderr}`);
-  return failed ? stderr : '';
+  return runFsck(dir, { size, origin, publicKey });
 }
 
 describe('an export', () => {
