@@ -1,7 +1,7 @@
 // Finds the one shard that a command is about.
 import { InvalidArgumentError } from 'commander';
 import { TreeReader } from '../ledger/tree-reader.ts';
-import { findLedger } from '../ledger/verify.ts';
+import { findLedger, numbersText } from '../ledger/verify.ts';
 import { SealgateError } from '../lib/errors.ts';
 import { UsageError } from './failure.ts';
 
@@ -20,13 +20,13 @@ export function openShard(given: string, wanted: number | undefined): { shard: n
   const numbers = [...shards.keys()].sort((a, b) => a - b);
   if (wanted === undefined && numbers.length > 1) {
     throw new UsageError(
-      `${folder} holds ${numbers.length} shards: say which one with --shard (${numbers.join(', ')})`,
+      `${folder} holds ${numbers.length} shards: say which one with --shard (${numbersText(numbers)})`,
     );
   }
   const shard = wanted ?? numbers[0] ?? 0;
   const file = shards.get(shard);
   if (file === undefined) {
-    throw new SealgateError('LEDGER_NOT_FOUND', `${given} has no shard ${shard}, only ${numbers.join(', ')}`);
+    throw new SealgateError('LEDGER_NOT_FOUND', `${given} has no shard ${shard}, only ${numbersText(numbers)}`);
   }
   return { shard, tree: TreeReader.open(file) };
 }

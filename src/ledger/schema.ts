@@ -34,11 +34,17 @@ const TRIGGERS = Object.entries(APPENDS).flatMap(([table, condition]) => [
   `CREATE TRIGGER ${table}_delete BEFORE DELETE ON ${table} BEGIN SELECT RAISE(ABORT, 'append-only: ${table} cannot be deleted from'); END`,
 ]);
 
+/** The statements that make a shard's database, in order and to the letter: docs/ledger-format.md lists the same. */
+export const SHARD_OBJECTS: readonly string[] = [...TABLES, ...TRIGGERS];
+
+/** Names listed in a message before the rest is counted. */
+const LISTED = 3;
+
 /** Creates the tables and triggers in an empty database and marks it as a shard. */
 export function createSchema(db: Database.Database): void {
   db.pragma(`application_id = ${APPLICATION_ID}`);
   db.pragma(`user_version = ${FORMAT_VERSION}`);
-  for (const statement of [...TABLES, ...TRIGGERS]) db.exec(statement);
+  for (const statement of SHARD_OBJECTS) db.exec(statement);
 }
 
 /**
@@ -68,7 +74,7 @@ export function assertSchema(db: Database.Database, path: string): void {
       "SELECT name, sql FROM sqlite_schema WHERE NOT (type = 'table' AND name GLOB 'sqlite_stat[1-4]')",
     )
     .all();
-  const expected = new Set([...TABLES, ...TRIGGERS]);
+  const expected = new Set(SHARD_OBJECTS);
   for (const { name, sql } of found) {
     if (sql === null || !expected.delete(sql)) {
       throw new SealgateError(
@@ -78,12 +84,17 @@ export function assertSchema(db: Database.Database, path: string): void {
     }
   }
   if (expected.size > 0) {
-    const missing = [...expected].map((sql) => sql.split(/\s+/, 3)[2]).join(', ');
-    throw new SealgateError(
-      'LEDGER_CORRUPT',
-      `${path}: ${missing} is missing: the shard was changed; run sealgate verify`,
-    );
+    const missing = missingText([...expected].map((sql) => sql.split(/\s+/, 3)[2] ?? ''));
+    throw new SealgateError('LEDGER_CORRUPT', `${path}: ${missing}: the shard was changed; run sealgate verify`);
   }
+}
+
+function missingText(names: readonly string[]): string {
+  if (names.length === 1) return `${names[0]} is missing`;
+  const listed = names.slice(0, LISTED);
+  const more = names.length - listed.length;
+  const last = more > 0 ? `${more} more` : listed.pop();
+  return `${listed.join(', ')} and ${last} are missing`;
 }
 
 /**

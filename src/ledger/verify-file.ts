@@ -7,6 +7,7 @@ import path from 'node:path';
 import Database from 'better-sqlite3';
 import { messageOf, SealgateError } from '../lib/errors.ts';
 import { FORMAT_VERSION, MAX_LEAF_BYTES } from './entry.ts';
+import type { SchemaRow } from './verify-schema.ts';
 
 /** `PRAGMA application_id` of a shard, "SGLD". */
 const APPLICATION_ID = 1_397_181_508;
@@ -19,6 +20,8 @@ const CHECKPOINT_CHUNK = 256;
 const INLINE_PACK_BYTES = 128 * 1024;
 /** A note of a few signature lines has a few hundred bytes. */
 const MAX_NOTE_BYTES = 16 * 1024;
+/** Lines of SQLite's own check that are listed. */
+const MAX_DAMAGE = 5;
 
 /** The columns of the format: name, type, place in the primary key. */
 const SCHEMA: Readonly<Record<string, string>> = {
@@ -153,14 +156,37 @@ export class ShardFile {
     }
   }
 
-  /** Tables that lack a trigger against UPDATE or DELETE: nothing to rely on, but worth a remark. */
-  unguarded(): string[] {
-    const sql = `SELECT count(*) FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ? AND sql LIKE '%BEFORE ' || ? || ' ON %'`;
-    const count = this.#db.prepare(sql).raw();
+  /**
+   * What is wrong with the pages themselves, as SQLite says it, at most a few: rows that a damaged page hides look like rows
+   * that were never there.
+   */
+  damage(): string[] {
+    try {
+      const found = this.#db.pragma(`quick_check(${MAX_DAMAGE})`, { simple: false });
+      const texts = Array.isArray(found)
+        ? found.flatMap((line: unknown) => Object.values(Object(line)).map(String))
+        : [];
+      return texts.filter((text) => text !== 'ok').map((text) => text.replaceAll(/\s+/g, ' ').slice(0, 300));
+    } catch (thrown) {
+      if (isCode(thrown, DAMAGE)) return [messageOf(thrown)];
+      throw thrown;
+    }
+  }
+
+  /** What the database declares; the first of it, when it is more than any shard has. */
+  objects(): SchemaRow[] {
+    const text = (column: string) => `CASE WHEN typeof(${column}) = 'text' THEN substr(${column}, 1, 2000) END`;
+    const sql = `SELECT ${['type', 'name', 'tbl_name', 'sql'].map(text).join(', ')} FROM sqlite_schema LIMIT 200`;
+    const string = (value: unknown): string | null => (typeof value === 'string' ? value : null);
     return this.#guard(() =>
-      Object.keys(SCHEMA).filter((table) =>
-        ['UPDATE', 'DELETE'].some((event) => row(count.get(table, event))[0] !== 1),
-      ),
+      this.#db
+        .prepare(sql)
+        .raw()
+        .all()
+        .map((found) => {
+          const [type, name, table, statement] = row(found);
+          return { type: string(type), name: string(name), table: string(table), sql: string(statement) };
+        }),
     );
   }
 

@@ -12,14 +12,14 @@ const MAX_RECORDS = 1024 * 1024;
 
 /**
  * The statements in the links of these shards that both keys signed. What cannot be read or does not count is left out: the
- * verification of its shard reports it.
+ * verification of its shard reports it. `unnamed` says that the numbers mean nothing: a statement says itself of which shard it is.
  */
-export function findRotations(shards: ReadonlyMap<number, string>): Rotation[] {
+export function findRotations(shards: ReadonlyMap<number, string>, unnamed = false): Rotation[] {
   const found: Rotation[] = [];
   for (const [number, file] of shards) {
-    const statement = number === 0 ? undefined : statementIn(file);
+    const statement = number === 0 && !unnamed ? undefined : statementIn(file);
     const rotation = statement === undefined ? undefined : openRotation(statement);
-    if (typeof rotation === 'object' && rotation.shard === number) found.push(rotation);
+    if (typeof rotation === 'object' && (unnamed || rotation.shard === number)) found.push(rotation);
   }
   return found;
 }

@@ -24,6 +24,7 @@ export const FINDING_CODES = {
   'link-broken': 'tampered',
   'log-mixed': 'tampered',
   'meta-changed': 'tampered',
+  'schema-changed': 'tampered',
   'database-damaged': 'tampered',
   'body-missing': 'incomplete',
   'tail-missing': 'incomplete',

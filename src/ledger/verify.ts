@@ -12,6 +12,7 @@ import { NoteJudge } from './verify-note.ts';
 import { type Begun, verifyRemoved } from './verify-removal.ts';
 import { EXIT_CODES, Findings, type ShardReport, type VerifyReport, type VerifyStatus } from './verify-report.ts';
 import { identical } from './verify-rotation.ts';
+import { schemaProblems } from './verify-schema.ts';
 import { type ShardOptions, verifyShard } from './verify-shard.ts';
 
 export interface VerifyOptions {
@@ -43,6 +44,8 @@ export interface LedgerFiles {
   readonly shards: ReadonlyMap<number, string>;
   /** Whether the path was one shard's file. */
   readonly single: boolean;
+  /** Whether that file does not have a shard's name, so that its number here, 0, means nothing. */
+  readonly unnamed: boolean;
   /** Files in the folder that look like shards and are none. */
   readonly strays: readonly string[];
 }
@@ -57,8 +60,9 @@ export function findLedger(given: string): LedgerFiles {
   const stat = fs.statSync(given, { throwIfNoEntry: false });
   if (stat === undefined) throw new SealgateError('LEDGER_NOT_FOUND', `${given} does not exist`);
   if (stat.isFile()) {
-    const number = shardNumber(path.basename(given)) ?? 0;
-    return { folder: path.dirname(given), shards: new Map([[number, given]]), single: true, strays: [] };
+    const number = shardNumber(path.basename(given));
+    const shards = new Map([[number ?? 0, given]]);
+    return { folder: path.dirname(given), shards, single: true, unnamed: number === undefined, strays: [] };
   }
   for (const folder of [given, path.join(given, 'ledger')]) {
     if (!(fs.statSync(folder, { throwIfNoEntry: false })?.isDirectory() ?? false)) continue;
@@ -70,7 +74,7 @@ export function findLedger(given: string): LedgerFiles {
       if (number !== undefined) shards.set(number, path.join(folder, name));
       else if (!/\.sqlite-(wal|shm|journal)$/.test(name)) strays.push(name);
     }
-    if (shards.size > 0) return { folder, shards, single: false, strays };
+    if (shards.size > 0) return { folder, shards, single: false, unnamed: false, strays };
   }
   throw new SealgateError(
     'LEDGER_NOT_FOUND',
@@ -93,8 +97,9 @@ function shardNumber(name: string): number | undefined {
 export function verifyLedger(given: string, options: VerifyOptions): VerifyReport {
   // Before anything is opened, so that a key that is none is said first.
   new NoteJudge(options.keys);
-  const ledger = findLedger(given);
-  const judge = new NoteJudge(options.keys, findRotations(ledger.shards));
+  const found = findLedger(given);
+  const judge = new NoteJudge(options.keys, findRotations(found.shards, found.unnamed));
+  const ledger = numbered(found, judge);
   const outside = readOutside(judge, options.checkpoints ?? []);
   const findings = new Findings();
   for (const text of options.unchecked ?? []) findings.unchecked(text);
@@ -160,6 +165,53 @@ function statusOf(findings: Findings, foreign: boolean): VerifyStatus {
   return findings.incomplete ? 'incomplete' : 'whole';
 }
 
+/** The same with the number that the signed checkpoints of a file without a shard's name give it. */
+function numbered(ledger: LedgerFiles, judge: NoteJudge): LedgerFiles {
+  const [file] = ledger.shards.values();
+  if (!ledger.unnamed || file === undefined) return ledger;
+  return { ...ledger, shards: new Map([[signedNumber(file, judge) ?? 0, file]]) };
+}
+
+/** The shard that the first of its signed checkpoints is of; when none is signed by a given key, the one that it says it is. */
+function signedNumber(file: string, judge: NoteJudge): number | undefined {
+  let shard: ShardFile | undefined;
+  try {
+    shard = ShardFile.open(file);
+    for (const { note } of shard.checkpoints(shard.bounds().checkpoint + 1, () => undefined)) {
+      const verdict = note === undefined ? undefined : judge.judge(note);
+      if (verdict?.kind === 'signed') return shardOf(verdict.origin, verdict.key);
+    }
+    return countOf(shard.meta().get('shard'));
+  } catch (thrown) {
+    if (thrown instanceof ShardDamage) return undefined; // said when it is verified
+    throw thrown;
+  } finally {
+    shard?.close();
+  }
+}
+
+/** The number in the origin of a shard of the log; undefined when it is none. */
+function shardOf(origin: string, log: string): number | undefined {
+  return origin.startsWith(`${log}/`) ? countOf(origin.slice(log.length + 1)) : undefined;
+}
+
+function countOf(text: string | undefined): number | undefined {
+  return text !== undefined && /^(0|[1-9]\d{0,14})$/.test(text) ? Number(text) : undefined;
+}
+
+/** "0 to 3, 5, 6" of ascending numbers. */
+export function numbersText(numbers: readonly number[]): string {
+  const ranges: { from: number; to: number }[] = [];
+  for (const number of numbers) {
+    const last = ranges.at(-1);
+    if (last?.to === number - 1) last.to = number;
+    else ranges.push({ from: number, to: number });
+  }
+  return ranges
+    .map(({ from, to }) => (from === to ? `${from}` : `${from}${to === from + 1 ? ', ' : ' to '}${to}`))
+    .join(', ');
+}
+
 /** The outside checkpoints by shard. */
 function readOutside(judge: NoteJudge, notes: readonly string[]): Map<number, OutsideCheckpoint[]> {
   const byShard = new Map<number, OutsideCheckpoint[]>();
@@ -174,16 +226,16 @@ function readOutside(judge: NoteJudge, notes: readonly string[]): Map<number, Ou
     if (verdict.kind === 'altered') {
       throw new SealgateError('CHECKPOINT_INVALID', `the checkpoint from outside cannot be used: ${verdict.message}`);
     }
-    const number = verdict.origin.startsWith(`${verdict.key}/`) ? verdict.origin.slice(verdict.key.length + 1) : '';
-    if (!/^(0|[1-9]\d{0,14})$/.test(number)) {
+    const number = shardOf(verdict.origin, verdict.key);
+    if (number === undefined) {
       throw new SealgateError(
         'CHECKPOINT_INVALID',
         `the checkpoint from outside is of ${verdict.origin}, which is not a shard of ${verdict.key}`,
       );
     }
-    const list = byShard.get(Number(number)) ?? [];
+    const list = byShard.get(number) ?? [];
     list.push({ size: verdict.size, root: verdict.root });
-    byShard.set(Number(number), list);
+    byShard.set(number, list);
   }
   return byShard;
 }
@@ -200,8 +252,11 @@ function wantedShards(
   const present = [...ledger.shards.keys()].sort((a, b) => a - b);
   if (only !== undefined) {
     findings.unchecked(`shards other than ${only}: only that one was asked for`);
-    if (!ledger.shards.has(only)) missing(only, 'it was asked for');
-    return [only];
+    if (ledger.shards.has(only)) return [only];
+    throw new SealgateError(
+      'LEDGER_NOT_FOUND',
+      `there is no shard ${only} in ${ledger.folder}, only ${numbersText(present)}`,
+    );
   }
   if (ledger.single) {
     findings.unchecked(
@@ -240,10 +295,6 @@ function verifyFile(
       );
     }
     const bounds = opened.bounds();
-    const unguarded = opened.unguarded();
-    if (unguarded.length > 0) {
-      findings.note(`shard ${shard}: the triggers that refuse changes are missing on ${unguarded.join(', ')}`);
-    }
     const { onProgress, from = 0, to = Number.MAX_SAFE_INTEGER } = options;
     let begin: ShardBegin = { kind: undefined, body: undefined, lastKind: undefined, removals: [] };
     const report = verifyShard(shard, opened, bounds, {
@@ -255,6 +306,10 @@ function verifyFile(
       to,
       ...(onProgress === undefined ? {} : { onProgress: (done, total) => onProgress({ shard, done, total }) }),
     });
+    for (const problem of opened.damage()) {
+      findings.add({ code: 'database-damaged', shard, message: `SQLite finds the file damaged: ${problem}` });
+    }
+    for (const message of schemaProblems(opened.objects())) findings.add({ code: 'schema-changed', shard, message });
     return { report, begin };
   } catch (thrown) {
     if (!(thrown instanceof ShardDamage)) throw thrown;

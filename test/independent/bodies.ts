@@ -117,7 +117,10 @@ export class Bodies {
     const { sum, codec, data, first, end } = pack;
     if (sum === undefined) return;
     pack.sum = undefined;
-    if (!(codec <= 255)) return; // not one of this version: reported when it is unpacked
+    if (codec !== 0 && codec !== 1) {
+      this.#report('tampered', `codec ${codec} is not one of this version`, first, end - 1);
+      return;
+    }
     const head = Buffer.alloc(13);
     head.writeBigUInt64BE(BigInt(first));
     head.writeUInt32BE(end - first, 8);

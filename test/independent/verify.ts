@@ -11,6 +11,7 @@ import { Chain, type Expected } from './chain.ts';
 import { type Era, erasOf, openRotation, type Rotation, rotationIn, same } from './eras.ts';
 import { type Add, CannotRun, EXIT_CODES, type Finding, GRAVEST, type Report } from './finding.ts';
 import { type Checkpoint, type Key, openCheckpoint, parseVkey } from './note.ts';
+import { schemaProblems } from './schema.ts';
 
 /** Name, type, place in the primary key and kind of column, of the tables that count. */
 const COLUMNS: Record<string, string> = {
@@ -164,6 +165,7 @@ function verifyShard(shard: Shard, run: Run): void {
     db.exec('BEGIN'); // one snapshot, whatever a writer does meanwhile
     checkSchema(db, shard.file);
     const good = readCheckpoints(db, shard, run, add);
+    shard.number ??= numberInMeta(db);
     const origin = `${key.name}/${shard.number ?? 0}`;
     const outside = run.outside.filter((checkpoint) => checkpoint.origin === origin);
     const expected = [good, outside].flatMap((list) => list.map((one) => ({ ...one, outside: list === outside })));
@@ -178,6 +180,10 @@ function verifyShard(shard: Shard, run: Run): void {
     checkMeta(db, shard.number ?? 0, good.length === 0 ? undefined : origin, add);
     const last = good.toSorted((a, b) => a.size - b.size).at(-1);
     const sound = report.findings.length === before;
+    for (const { quick_check: line } of db.prepare('PRAGMA quick_check(3)').all()) {
+      if (line !== 'ok') add('tampered', `SQLite: ${line}`);
+    }
+    for (const problem of schemaProblems(db)) add('tampered', problem);
     const signed = good.reduce((most, checkpoint) => Math.max(most, checkpoint.size), 0);
     const said = removals.filter(({ seq }) => seq < signed).map(({ body }) => body);
     if (good.length > 0) run.ends.set(shard.number ?? 0, { entries, last, sound, link, kind, removals: said });
@@ -238,6 +244,12 @@ function originIn(body: Buffer): unknown {
   } catch {
     return undefined;
   }
+}
+
+/** What a file of another name is taken for when none of its checkpoints is signed by the key. */
+function numberInMeta(db: DatabaseSync): number | undefined {
+  const text = String(db.prepare("SELECT value FROM meta NOT INDEXED WHERE key = 'shard'").get()?.['value']);
+  return /^(0|[1-9][0-9]{0,14})$/.test(text) ? Number(text) : undefined;
 }
 
 function checkMeta(db: DatabaseSync, shard: number, origin: string | undefined, add: Add): void {

@@ -6,6 +6,8 @@ import path from 'node:path';
 import { zstdCompressSync } from 'node:zlib';
 import Database from 'better-sqlite3';
 
+const FORMAT_PAGE = path.join(import.meta.dirname, '..', '..', 'docs', 'ledger-format.md');
+
 export interface MiniKey {
   readonly name: string;
   readonly vkey: string;
@@ -108,13 +110,10 @@ export function miniSum(first: number, count: number, codec: number, data: Buffe
   return sha256(head, data);
 }
 
-const SCHEMA = `
-CREATE TABLE meta       (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE leaf       (seq INTEGER PRIMARY KEY, leaf BLOB NOT NULL) STRICT;
-CREATE TABLE pack       (first INTEGER PRIMARY KEY, count INTEGER NOT NULL, codec INTEGER NOT NULL, data BLOB NOT NULL, sum BLOB NOT NULL) STRICT;
-CREATE TABLE checkpoint (size INTEGER PRIMARY KEY, note BLOB NOT NULL) STRICT;
-CREATE TABLE subtree    (level INTEGER NOT NULL, idx INTEGER NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (level, idx)) STRICT, WITHOUT ROWID;
-`;
+/** The statements of the page. */
+const SCHEMA = [...fs.readFileSync(FORMAT_PAGE, 'utf8').matchAll(/^```sql\n(.*?)^```$/gms)]
+  .map(([, sql]) => sql)
+  .join('');
 
 /** Writes a shard's file into `folder` and returns its path. Packs of one are stored plain, others as Zstandard. */
 export function writeMiniShard(folder: string, shard: MiniShard): string {
@@ -129,11 +128,6 @@ export function writeMiniShard(folder: string, shard: MiniShard): string {
   db.pragma('application_id = 1397181508');
   db.pragma('user_version = 1');
   db.exec(SCHEMA);
-  for (const table of ['meta', 'leaf', 'pack', 'checkpoint']) {
-    for (const event of ['UPDATE', 'DELETE']) {
-      db.exec(`CREATE TRIGGER ${table}_${event} BEFORE ${event} ON ${table} BEGIN SELECT RAISE(ABORT, 'no'); END`);
-    }
-  }
   db.transaction(() => {
     const meta = db.prepare('INSERT INTO meta VALUES (?, ?)');
     for (const pair of Object.entries({ origin, shard: String(shard.number), log: shard.key.name })) meta.run(...pair);

@@ -111,6 +111,16 @@ function withPaddingFlipped(frame: Buffer): Buffer {
   throw new Error('every bit of the frame matters');
 }
 
+/** Changes the database without covering it up. */
+function alter(file: string, change: (db: Database.Database) => void): void {
+  const db = new Database(file);
+  try {
+    change(db);
+  } finally {
+    db.close();
+  }
+}
+
 const WITHIN = (text: string, key: string): number => text.indexOf(`"${key}":`) + key.length + 4;
 
 /** Flips the lowest bit of a character of a value in a leaf. */
@@ -701,6 +711,7 @@ export const ATTACKS: readonly Attack[] = [
       const tables = ['meta', 'leaf', 'pack', 'checkpoint', 'subtree'];
       const content = tables.map((table) => [table, rows(table)] as const);
       const schema = old.prepare("SELECT sql FROM sqlite_schema WHERE type = 'table'").pluck().all() as string[];
+      const triggers = old.prepare("SELECT sql FROM sqlite_schema WHERE type = 'trigger'").pluck().all() as string[];
       old.close();
       fs.rmSync(file);
       const db = new Database(file);
@@ -712,6 +723,7 @@ export const ATTACKS: readonly Attack[] = [
         for (const row of all) db.prepare(`INSERT INTO ${table} VALUES (${row.map(() => '?').join()})`).run(...row);
       }
       setLeaf(db, 13, Buffer.from(leafAt(db, 13).toString(), 'utf16le'));
+      for (const sql of triggers) db.exec(sql);
       db.close();
     },
     status: 'tampered',
@@ -752,7 +764,7 @@ export const ATTACKS: readonly Attack[] = [
       db.exec('UPDATE c SET note = 17 WHERE size = 30; DROP TABLE checkpoint; ALTER TABLE c RENAME TO checkpoint');
     },
     status: 'tampered',
-    findings: [['checkpoint-altered'], ['leaf-changed', 13, 13]],
+    findings: [['checkpoint-altered'], ['schema-changed'], ['schema-changed'], ['leaf-changed', 13, 13]],
   },
   {
     name: 'rows have numbers that no entry can have',
@@ -776,8 +788,67 @@ export const ATTACKS: readonly Attack[] = [
   {
     name: 'indexes are added',
     change: (db) => db.exec('CREATE INDEX lie ON leaf (seq, leaf); CREATE INDEX lie2 ON leaf (seq) WHERE seq < 5'),
+    status: 'tampered',
+    findings: [['schema-changed'], ['schema-changed']],
+  },
+  {
+    name: 'a view and a table are added',
+    change: (db) => db.exec('CREATE TABLE more (x); CREATE VIEW entries AS SELECT seq FROM leaf'),
+    status: 'tampered',
+    findings: [['schema-changed'], ['schema-changed']],
+  },
+  {
+    name: 'a trigger is added that drops what is appended',
+    change: (db) => db.exec('CREATE TRIGGER sneaky BEFORE INSERT ON leaf BEGIN SELECT RAISE(IGNORE); END'),
+    status: 'tampered',
+    findings: [['schema-changed']],
+  },
+  {
+    name: 'a trigger is missing',
+    folder: (_folder, file) => alter(file, (db) => db.exec('DROP TRIGGER leaf_delete')),
+    status: 'tampered',
+    findings: [['schema-changed']],
+  },
+  {
+    name: 'a trigger is another one under its name',
+    folder: (_folder, file) =>
+      alter(file, (db) =>
+        db.exec('DROP TRIGGER pack_update; CREATE TRIGGER pack_update BEFORE UPDATE ON pack BEGIN SELECT 1; END'),
+      ),
+    status: 'tampered',
+    findings: [['schema-changed']],
+  },
+  {
+    name: 'all triggers are missing',
+    folder: (_folder, file) =>
+      alter(file, (db) => {
+        const names = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'trigger'").pluck().all();
+        for (const name of names) db.exec(`DROP TRIGGER ${name}`);
+      }),
+    status: 'tampered',
+    findings: Array.from({ length: 15 }, () => ['schema-changed'] as const),
+  },
+  {
+    name: 'a trigger is missing and an entry is changed',
+    folder: (_folder, file) =>
+      alter(file, (db) => {
+        db.exec('DROP TRIGGER leaf_update');
+        flipValue(db, 13, 'time', 18);
+      }),
+    status: 'tampered',
+    findings: [['schema-changed'], ['leaf-changed', 13, 13]],
+  },
+  {
+    name: 'ANALYZE was run',
+    change: (db) => db.exec('ANALYZE'),
     status: 'whole',
     findings: [],
+  },
+  {
+    name: 'the table of derived hashes is missing',
+    change: (db) => db.exec('DROP TABLE subtree'),
+    status: 'tampered',
+    findings: Array.from({ length: 4 }, () => ['schema-changed'] as const),
   },
   {
     name: 'the table for people is changed',

@@ -4,20 +4,27 @@ import Database from 'better-sqlite3';
 import { miniSum } from './mini-ledger.ts';
 
 /**
- * Runs `change` on a shard whose triggers were dropped, and closes it. The checksums of packs are made anew, as whoever can
- * change a pack can do, unless what is played is an accident.
+ * Runs `change` on a shard whose triggers were dropped, and closes it. Then the traces are removed, as whoever can change the
+ * file can do: the triggers are put back, and the checksums of packs made anew unless what is played is an accident.
  */
 export function tamper(file: string, change: (db: Database.Database) => void, accident = false): void {
   const db = new Database(file);
   try {
     db.pragma('synchronous = OFF');
-    const triggers = db.prepare<[], { name: string }>("SELECT name FROM sqlite_schema WHERE type = 'trigger'").all();
+    const triggers = db.prepare<[], Trigger>("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").all();
     for (const { name } of triggers) db.exec(`DROP TRIGGER "${name}"`);
     change(db);
     if (!accident) resum(db);
+    const isTable = db.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?");
+    for (const { name, sql } of triggers) if (isTable.get(name.split('_')[0])) db.exec(sql);
   } finally {
     db.close();
   }
+}
+
+interface Trigger {
+  readonly name: string;
+  readonly sql: string;
 }
 
 export function leafAt(db: Database.Database, seq: number): Buffer {

@@ -7,7 +7,6 @@ import { BLOCK_ENTRIES, openIndexForReading } from '../../../src/index/schema.ts
 import { type FoundEntry, search } from '../../../src/index/search.ts';
 import { IndexTail } from '../../../src/index/tail.ts';
 import { LedgerReader } from '../../../src/ledger/reader.ts';
-import { createSchema } from '../../../src/ledger/schema.ts';
 import { flipByte, tamper } from '../../support/tamper.ts';
 import { buildIndex, decisionAppend, MemoryLedger, openTestLedger, recordingLog, uuid } from './support.ts';
 
@@ -135,8 +134,6 @@ describe('the index', () => {
       flipByte(db, 'pack', first, 8);
       flipByte(db, 'leaf', 3, 20);
     });
-    // The reader refuses a shard without its triggers: put them back as somebody who covers his traces would.
-    restoreTriggers(shard);
     const reader = LedgerReader.open(join(dir, 'ledger'));
     const log = buildIndex(file, reader);
     const entries = entriesOf(file);
@@ -153,20 +150,3 @@ describe('the index', () => {
     });
   });
 });
-
-function restoreTriggers(shard: string): void {
-  const fresh = join(dir, 'fresh.sqlite');
-  const model = new Database(fresh);
-  const db = new Database(shard);
-  try {
-    createSchema(model);
-    for (const { sql } of model.prepare("SELECT sql FROM sqlite_schema WHERE type = 'trigger'").all() as {
-      sql: string;
-    }[]) {
-      db.exec(sql);
-    }
-  } finally {
-    db.close();
-    model.close();
-  }
-}

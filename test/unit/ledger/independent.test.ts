@@ -178,7 +178,7 @@ describe('the independent verifier', () => {
     tamper(shard, (db) => db.exec('UPDATE pack SET data = zeroblob(length(data)) WHERE first = 0'));
     expect(ours(dir, vkey)).toEqual({ exit: 10, first: [0, 0] });
     expect(theirs(dir, vkey)).toEqual({ exit: 10, first: [0, 0] });
-  });
+  }, 120_000);
 
   it('says so with its exit code and the first bad entry, run by Node alone', () => {
     const checkpoint = path.join(root, 'checkpoint.txt');

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -98,6 +99,8 @@ describe('shard schema', () => {
   it.each([
     ['DROP TRIGGER leaf_update', 'leaf_update is missing'],
     ['DROP TRIGGER pack_insert', 'pack_insert is missing'],
+    ['DROP TRIGGER leaf_update; DROP TRIGGER leaf_delete', 'leaf_update and leaf_delete are missing'],
+    ['DROP TABLE leaf', 'leaf, leaf_insert, leaf_update and 1 more are missing'],
     ['CREATE TABLE extra (x)', 'extra is not part'],
     ['CREATE TRIGGER sneaky AFTER INSERT ON leaf BEGIN SELECT 1; END', 'sneaky is not part'],
     [
@@ -112,6 +115,15 @@ describe('shard schema', () => {
     expect(() => assertSchema(db, 'x')).toThrow(
       expect.objectContaining({ code: 'LEDGER_CORRUPT', message: expect.stringContaining(why) }),
     );
+  });
+
+  it('is to the letter what docs/ledger-format.md lists', () => {
+    const page = readFileSync(join(import.meta.dirname, '..', '..', '..', 'docs', 'ledger-format.md'), 'utf8');
+    const listed = [...page.matchAll(/^```sql\n(.*?)^```$/gms)].flatMap(([, sql = '']) => sql.trimEnd().split('\n'));
+    const db = anybody(':memory:');
+    createSchema(db);
+    const created = db.prepare<[], string>('SELECT sql FROM sqlite_schema').pluck().all();
+    expect(listed.toSorted()).toEqual(created.map((sql) => `${sql};`).toSorted());
   });
 
   it('notices an index under a name of SQLite’s own, which could say something else than its table', () => {

@@ -1,10 +1,11 @@
 // The verifier on ledgers that the real writer wrote: live, closed, cut off in the middle of its WAL, and copied.
 import fs from 'node:fs';
 import path from 'node:path';
+import Database from 'better-sqlite3';
 import { describe, expect, it } from 'vitest';
 import { verifyLedger } from '../../../src/ledger/verify.ts';
 import { ShardFile } from '../../../src/ledger/verify-file.ts';
-import { flipFileByte, tamper } from '../../support/tamper.ts';
+import { flipFileByte } from '../../support/tamper.ts';
 import { decision, event, openTestLedger, places, tempDir, testKey } from './temp-ledger.ts';
 
 const EVENTS = Array.from({ length: 700 }, (_, i) => event({ i, text: 'é\u0000"\\'.repeat(i % 50) }));
@@ -71,7 +72,7 @@ describe('a ledger by the real writer', () => {
     fs.writeFileSync(shard, content);
     const report = verifyLedger(dir, { keys: [testKey(root).vkey] });
     expect(report.status).toBe('tampered');
-    const damage = report.findings.find(({ code }) => code === 'database-damaged');
+    const damage = report.findings.find(({ code, from }) => code === 'database-damaged' && from !== undefined);
     expect(damage?.from).toBeLessThanOrEqual(seq);
     expect(damage?.to).toBeGreaterThanOrEqual(seq);
     expect((damage?.to ?? 0) - (damage?.from ?? 0)).toBeLessThan(20);
@@ -108,9 +109,13 @@ describe('a ledger by the real writer', () => {
     const root = tempDir();
     const ledger = await openTestLedger(root);
     await ledger.close('test');
-    tamper(places(root).shard, () => undefined);
+    const db = new Database(places(root).shard);
+    const names = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'trigger'").pluck().all();
+    for (const name of names) db.exec(`DROP TRIGGER ${name}`);
+    db.close();
     const report = verifyLedger(root, { keys: [testKey(root).vkey] });
-    expect(report.status).toBe('whole');
-    expect(report.notes.join()).toContain('triggers that refuse changes are missing on meta, leaf, pack, checkpoint');
+    expect(report.status).toBe('tampered');
+    expect(report.findings.map(({ code }) => code)).toEqual(Array(15).fill('schema-changed'));
+    expect(report.findings[0]?.message).toContain('trigger meta_insert, which refuses changes, is missing');
   });
 });

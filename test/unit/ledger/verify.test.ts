@@ -247,7 +247,32 @@ describe('a ledger of several shards', () => {
     const byPath = verifyLedger(name(2), { keys: [KEY.vkey] });
     expect(byPath).toMatchObject({ status: 'whole', shards: [{ shard: 2 }] });
     expect(byPath.unchecked.join()).toContain('other shards');
-    expect(verifyLedger(folder, { keys: [KEY.vkey], shard: 7 })).toMatchObject({ status: 'incomplete' });
+  });
+
+  it('takes the number of a file under another name from its checkpoints, and names one that stands under the name of another', () => {
+    const copy = path.join(folder, 'from-backup.db');
+    fs.copyFileSync(name(2), copy);
+    expect(verifyLedger(copy, { keys: [KEY.vkey] })).toMatchObject({
+      status: 'whole',
+      shards: [{ shard: 2, entries: 12 }],
+    });
+    expect(verify(copy, KEY.vkey)).toMatchObject({ status: 'whole', shards: [{ shard: 2 }] });
+    const outside = miniNote(KEY, `${KEY.name}/2`, 30, Buffer.alloc(32));
+    expect(verifyLedger(copy, { keys: [KEY.vkey], checkpoints: [outside] }).status).toBe('incomplete');
+    expect(verifyLedger(copy, { keys: [STRANGER.vkey] }).status).toBe('wrong-key');
+    const wrong = path.join(root, 'shard-000007.sqlite');
+    fs.copyFileSync(name(2), wrong);
+    const report = verifyLedger(wrong, { keys: [KEY.vkey] });
+    expect(report.findings.map(({ code }) => code)).toContain('shard-replaced');
+    expect([report.status, verify(wrong, KEY.vkey).status]).toEqual(['tampered', 'tampered']);
+    fs.rmSync(wrong);
+  });
+
+  it('of which one is asked for that is not there says which there are', () => {
+    expect(() => verifyLedger(folder, { keys: [KEY.vkey], shard: 7 })).toThrow(
+      expect.objectContaining({ code: 'LEDGER_NOT_FOUND', message: expect.stringContaining('no shard 7 in') }),
+    );
+    expect(() => verifyLedger(folder, { keys: [KEY.vkey], shard: 7 })).toThrow(/, only 0 to 2$/);
   });
 
   it('is found in a data folder, and unfinished shards are left out', () => {
