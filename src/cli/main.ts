@@ -3,6 +3,7 @@
 import { Command, CommanderError } from 'commander';
 import { messageOf, SealgateError } from '../lib/errors.ts';
 import { VERSION } from '../lib/version.ts';
+import { keepCompiled } from './compiled.ts';
 
 /** What a command line that makes no sense ends with; 1 is for what could not be done. */
 const USAGE = 2;
@@ -23,6 +24,9 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandFile>>> = {
   key: () => import('./key.ts'),
   witness: () => import('./witness.ts'),
 };
+
+// Before the commands are loaded: what is loaded until then is little.
+keepCompiled(process.env);
 
 const program = new Command('sealgate')
   .description('Kubernetes admission control and audit with a record that can be verified')

@@ -6,7 +6,7 @@ import { isIP } from 'node:net';
 import { basename, dirname, join } from 'node:path';
 import { messageOf, SealgateError } from '../lib/errors.ts';
 import { checkPair, invalid, readCertificate, readKey, syncPath, writeWhole } from './certificate-files.ts';
-import { type Identity, issueCa, issueClient, issueServer, makeKey, type Validity } from './certificate-issuer.ts';
+import type { Identity, Validity } from './certificate-issuer.ts';
 
 export interface FolderOptions {
   readonly dir: string;
@@ -72,6 +72,7 @@ async function makeFolder(options: FolderOptions, now: number): Promise<void> {
     if (left.startsWith(prefix)) rmSync(join(parent, left), { recursive: true });
   }
   const draft = mkdtempSync(join(parent, prefix));
+  const { issueCa, issueClient, makeKey } = await loadIssuer();
   try {
     const lasting = validity(now, options.caValidityDays);
     const ca = await issueCa(`Sealgate ${options.name} CA`, lasting);
@@ -135,7 +136,13 @@ function isNamed(server: X509Certificate, name: string): boolean {
   return (isIP(name) === 0 ? server.checkHost(name) : server.checkIP(name)) !== undefined;
 }
 
-function serverCertificate(options: FolderOptions, ca: Identity, key: string, now: number): Promise<string> {
+/** Only when something is issued: loading it is a fifth of a start. */
+function loadIssuer(): Promise<typeof import('./certificate-issuer.ts')> {
+  return import('./certificate-issuer.ts');
+}
+
+async function serverCertificate(options: FolderOptions, ca: Identity, key: string, now: number): Promise<string> {
+  const { issueServer } = await loadIssuer();
   const hostnames = [...new Set([...OWN_NAMES, ...options.hostnames])];
   const wanted = validity(now, options.validityDays);
   return issueServer(ca, key, { commonName: `sealgate-${options.name}`, hostnames }, within(ca, wanted));
