@@ -16,11 +16,13 @@ COPY dist/sbom.cdx.json /opt/sealgate/
 ENV PATH=/opt/sealgate/bin \
     HOME=/data \
     NODE_ENV=production \
+    MALLOC_MMAP_THRESHOLD_=131072 \
+    MALLOC_TRIM_THRESHOLD_=131072 \
     SEALGATE_POLICY_OPA=/opt/sealgate/bin/opa \
     SEALGATE_POLICY_DIR=/opt/sealgate/app/policies \
     SEALGATE_DATA_DIR=/data
 USER 65532:65532
 WORKDIR /data
 EXPOSE 8443 8444 9090
-ENTRYPOINT ["node", "/opt/sealgate/app/src/cli/main.js"]
+ENTRYPOINT ["node", "--max-semi-space-size=4", "/opt/sealgate/app/src/cli/main.js"]
 CMD ["serve"]

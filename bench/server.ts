@@ -7,6 +7,10 @@ import { MAIN, somePorts } from '../test/support/sealgate.ts';
 import { toolPath } from '../test/support/tools.ts';
 import type { Target } from './client.ts';
 
+/** As the image and the launcher in the checkout start it (docs/performance.md, "Memory"). */
+export const NODE_ARGS = ['--max-semi-space-size=4'];
+export const MEMORY = { MALLOC_MMAP_THRESHOLD_: '131072', MALLOC_TRIM_THRESHOLD_: '131072' };
+
 const POLICIES = join(import.meta.dirname, '..', 'policies');
 
 export interface Server {
@@ -44,9 +48,12 @@ export async function startServer(dataDir: string, under: readonly string[] = []
   };
   const args = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)]);
   const extra = (process.env['BENCH_NODE_ARGS'] ?? '').split(' ').filter((arg) => arg !== '');
-  const command = [...under, process.execPath, '--no-warnings', ...extra, MAIN, 'serve', ...args];
+  const command = [...under, process.execPath, '--no-warnings', ...NODE_ARGS, ...extra, MAIN, 'serve', ...args];
   const began = performance.now();
-  const child = spawn(command[0] as string, command.slice(1), { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(command[0] as string, command.slice(1), {
+    env: { ...process.env, ...MEMORY },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (text: string) => {

@@ -9,11 +9,12 @@ const OTHERS_MAY_WRITE = 0o022;
 
 /**
  * Turns the cache on for this process and the threads that it starts, in a folder that only this user may write: what lies there
- * is run. Where there can be none, as in a container without a home, everything works without. NODE_COMPILE_CACHE names another
- * folder and NODE_DISABLE_COMPILE_CACHE=1 turns it off, as Node has it.
+ * is run. Where there can be none, as in a container without a home, everything works without. The image has nothing to strip,
+ * and its home is the volume: never there. NODE_COMPILE_CACHE names another folder and NODE_DISABLE_COMPILE_CACHE=1 turns it
+ * off, as Node has it.
  */
 export function keepCompiled(environment: NodeJS.ProcessEnv): void {
-  if (environment['NODE_COMPILE_CACHE'] !== undefined) return;
+  if (!import.meta.url.endsWith('.ts') || environment['NODE_COMPILE_CACHE'] !== undefined) return;
   const folder = cacheFolder(environment);
   if (folder === undefined) return;
   const { directory } = enableCompileCache(folder);

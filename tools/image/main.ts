@@ -89,8 +89,9 @@ const LAUNCHER = `#!/bin/sh
 # Sealgate from this folder, with the Node and the OPA in it.
 here=$(dirname -- "$(readlink -f -- "$0")")
 SEALGATE_POLICY_OPA=\${SEALGATE_POLICY_OPA-$here/bin/opa}
-export SEALGATE_POLICY_OPA
-exec "$here/bin/node" "$here/app/src/cli/main.js" "$@"
+MALLOC_MMAP_THRESHOLD_=131072 MALLOC_TRIM_THRESHOLD_=131072
+export SEALGATE_POLICY_OPA MALLOC_MMAP_THRESHOLD_ MALLOC_TRIM_THRESHOLD_
+exec "$here/bin/node" --max-semi-space-size=4 "$here/app/src/cli/main.js" "$@"
 `;
 
 function size(dir: string): number {
