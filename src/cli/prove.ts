@@ -8,6 +8,7 @@ import { openShard, parseCount } from './shard.ts';
 interface Flags {
   readonly shard?: number;
   readonly out?: string;
+  readonly force?: boolean;
   readonly body: boolean;
 }
 
@@ -23,6 +24,7 @@ export function register(program: Command): void {
     .argument('<seq>', 'number of the entry', parseCount)
     .option('--shard <n>', 'shard that the entry is in, where there are several', parseCount)
     .option('--out <file>', 'write the proof to this file, not to standard output')
+    .option('--force', 'with --out: replace a file that is there')
     .option('--no-body', 'leave the body out: the proof then shows when and what kind of entry it is, not its content')
     .action((given: string, seq: number, flags: Flags) => {
       process.exitCode = run(given, seq, flags);
@@ -31,10 +33,15 @@ export function register(program: Command): void {
 
 function run(given: string, seq: number, flags: Flags): number {
   try {
-    const { tree } = openShard(given, flags.shard);
+    const { shard, tree } = openShard(given, flags.shard);
     try {
       const { text, body } = proveEntry(tree, seq, { body: flags.body });
-      write(text, flags.out);
+      write(text, flags.out, flags.force === true);
+      if (flags.out !== undefined) {
+        process.stderr.write(
+          `sealgate prove: the proof of entry ${seq} of shard ${shard} was written to ${flags.out}\n`,
+        );
+      }
       const remark = REMARKS[body];
       if (remark !== undefined) process.stderr.write(`sealgate prove: ${remark}\n`);
     } finally {
@@ -54,7 +61,7 @@ const REMARKS: Readonly<Partial<Record<BodyInProof, string>>> = {
 };
 
 /** A file appears under its name only when it is whole. The body in it may be confidential: it is for its owner alone. */
-function write(text: string, out: string | undefined): void {
+function write(text: string, out: string | undefined, force: boolean): void {
   if (out === undefined) {
     process.stdout.write(text);
     return;
@@ -62,7 +69,9 @@ function write(text: string, out: string | undefined): void {
   const draft = `${out}.${process.pid}.new`;
   try {
     // Anything but a file, for example /dev/stdout, must not be replaced by one.
-    if (fs.lstatSync(out, { throwIfNoEntry: false })?.isFile() === false) throw new Error('it is there and not a file');
+    const found = fs.lstatSync(out, { throwIfNoEntry: false });
+    if (found?.isFile() === false) throw new Error('it is there and not a file');
+    if (found !== undefined && !force) throw new Error('it is there already; --force replaces it');
     fs.writeFileSync(draft, text, { mode: 0o600, flag: 'wx' });
     fs.renameSync(draft, out);
   } catch (cause) {

@@ -1,11 +1,12 @@
 // A consistent copy of a ledger, live or not: each shard as it is at one instant, durable when it is done.
-import { chmodSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import Database from 'better-sqlite3';
 import { messageOf, SealgateError } from '../lib/errors.ts';
 import { fsyncPath, listShards, newShardPath, shardFileName } from './files.ts';
 import { assertSchema } from './schema.ts';
 import { isSealed } from './seal.ts';
+import { needsCopy, openShardCopy } from './shard-copy.ts';
 import { openError } from './sqlite-errors.ts';
 
 /** Pages between two calls of onProgress. */
@@ -74,10 +75,10 @@ async function copyShard(
   draft: string,
   onProgress: (done: number, total: number) => void,
 ): Promise<number> {
-  let db: Database.Database | undefined;
+  let opened: Opened | undefined;
   try {
-    db = new Database(path, { readonly: true, fileMustExist: true, timeout: 5000 });
-    assertSchema(db, path);
+    opened = openShard(path);
+    const { db } = opened;
     // The transaction holds one snapshot for all steps: without it, a commit in between makes the copy begin anew.
     db.exec('BEGIN');
     const entries = db.prepare<[], number>('SELECT coalesce(max(seq) + 1, 0) FROM leaf').pluck().get() ?? 0;
@@ -92,6 +93,33 @@ async function copyShard(
   } catch (error) {
     throw openError(error, path);
   } finally {
-    db?.close();
+    opened?.db.close();
+    if (opened?.folder !== undefined) rmSync(opened.folder, { recursive: true, force: true });
+  }
+}
+
+interface Opened {
+  readonly db: Database.Database;
+  /** The temporary folder of a copy of the files, where the shard cannot be read in its place. */
+  readonly folder?: string;
+}
+
+function openShard(path: string): Opened {
+  try {
+    return checked({ db: new Database(path, { readonly: true, fileMustExist: true, timeout: 5000 }) }, path);
+  } catch (error) {
+    if (!needsCopy(error) || !existsSync(path)) throw error;
+  }
+  return checked(openShardCopy(path), path);
+}
+
+function checked(opened: Opened, path: string): Opened {
+  try {
+    assertSchema(opened.db, path);
+    return opened;
+  } catch (error) {
+    opened.db.close();
+    if (opened.folder !== undefined) rmSync(opened.folder, { recursive: true, force: true });
+    throw error;
   }
 }

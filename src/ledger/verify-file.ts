@@ -2,11 +2,10 @@
 // attacker-controlled: types, sizes and the schema itself are checked before a value is used, a big value is measured before
 // it is loaded, and a damaged page is stepped over.
 import fs from 'node:fs';
-import os from 'node:os';
-import path from 'node:path';
 import Database from 'better-sqlite3';
 import { messageOf, SealgateError } from '../lib/errors.ts';
 import { FORMAT_VERSION, MAX_LEAF_BYTES } from './entry.ts';
+import { needsCopy, openShardCopy } from './shard-copy.ts';
 import type { SchemaRow } from './verify-schema.ts';
 
 /** `PRAGMA application_id` of a shard, "SGLD". */
@@ -78,7 +77,6 @@ function isCode(thrown: unknown, pattern: RegExp): boolean {
 }
 
 const DAMAGE = /^SQLITE_(CORRUPT|NOTADB|ERROR|FORMAT|SCHEMA|IOERR|TOOBIG)/;
-const CANNOT_OPEN = /^SQLITE_(CANTOPEN|READONLY)/;
 
 /** A shard's file, open for reading. Every method throws ShardDamage when SQLite cannot make sense of it. */
 export class ShardFile {
@@ -104,17 +102,17 @@ export class ShardFile {
   static open(file: string, copyFirst = false): ShardFile {
     let shard: ShardFile | undefined;
     try {
-      shard = copyFirst ? openCopy(file) : openInPlace(file);
+      shard = copyFirst ? openCopied(file) : openInPlace(file);
       shard.#check();
       return shard;
     } catch (thrown) {
       shard?.close();
-      if (!copyFirst && isCode(thrown, CANNOT_OPEN) && fs.existsSync(file)) return ShardFile.open(file, true);
+      if (!copyFirst && needsCopy(thrown) && fs.existsSync(file)) return ShardFile.open(file, true);
       throw asDamage(thrown);
     }
   }
 
-  /** For openInPlace and openCopy. */
+  /** For openInPlace and openCopied. */
   static of(file: string, db: Database.Database, folder?: string): ShardFile {
     return new ShardFile(file, db, folder);
   }
@@ -365,19 +363,7 @@ function openInPlace(file: string): ShardFile {
   return ShardFile.of(file, db);
 }
 
-/** Opens a copy with its WAL: SQLite must create files beside a database in WAL mode, which a read-only folder forbids. */
-function openCopy(file: string): ShardFile {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'sealgate-verify-'));
-  try {
-    const copy = path.join(folder, path.basename(file));
-    for (const suffix of ['', '-wal', '-journal']) {
-      if (suffix !== '' && !fs.existsSync(file + suffix)) continue;
-      fs.copyFileSync(file + suffix, copy + suffix, fs.constants.COPYFILE_FICLONE);
-      fs.chmodSync(copy + suffix, 0o600);
-    }
-    return ShardFile.of(file, new Database(copy, { fileMustExist: true, timeout: 5000 }), folder);
-  } catch (thrown) {
-    fs.rmSync(folder, { recursive: true, force: true });
-    throw thrown;
-  }
+function openCopied(file: string): ShardFile {
+  const { db, folder } = openShardCopy(file);
+  return ShardFile.of(file, db, folder);
 }

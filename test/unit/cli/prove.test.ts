@@ -18,10 +18,17 @@ describe('sealgate prove', () => {
     }
   });
 
-  it('writes it to a file that only its owner can read, in place of an older one', () => {
+  it('writes it to a file that only its owner can read, in place of an older one only with --force', () => {
     const out = join(ledger.data, 'one.tlog-proof');
     writeFileSync(out, 'old');
-    expect(prove(ledger.data, '1', '--out', out)).toEqual({ status: 0, stdout: '', stderr: '' });
+    const refused = prove(ledger.data, '1', '--out', out);
+    expect(refused).toMatchObject({ status: 1, stderr: expect.stringMatching(/EXPORT_FAILED.*--force/) });
+    expect(readFileSync(out, 'utf8')).toBe('old');
+    expect(prove(ledger.data, '1', '--out', out, '--force')).toEqual({
+      status: 0,
+      stdout: '',
+      stderr: `sealgate prove: the proof of entry 1 of shard 0 was written to ${out}\n`,
+    });
     expect(checkProof(readFileSync(out), [ledger.vkey]).status).toBe('proven');
     expect(statSync(out).mode & 0o777).toBe(0o600);
   });

@@ -1,10 +1,11 @@
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { copyLedger } from '../../../src/ledger/copy.ts';
 import { LedgerReader } from '../../../src/ledger/reader.ts';
 import { verifyLedger } from '../../../src/ledger/verify.ts';
-import { event, openTestLedger, places, rejection, tempDir } from './temp-ledger.ts';
+import { canMount, event, openTestLedger, places, rejection, tempDir, withMount } from './temp-ledger.ts';
 
 describe('copyLedger', () => {
   it('copies a live ledger of several shards so that the copy is whole, while it goes on', async () => {
@@ -59,4 +60,30 @@ describe('copyLedger', () => {
     expect((await rejection(copyLedger(places(root).dir, to))).code).toBe('LEDGER_NOT_A_LEDGER');
     expect(readdirSync(to)).toEqual([]);
   });
+
+  it.runIf(canMount())(
+    'copies from a folder where nothing can be written, and leaves no other copy behind',
+    async () => {
+      const root = tempDir();
+      const ledger = await openTestLedger(root);
+      await ledger.append('audit', [event({ at: 1 })]);
+      const { vkey } = ledger;
+      await ledger.close('test');
+      const { dir } = places(root);
+      const [temporary, to] = [join(root, 'tmp'), join(root, 'copy')];
+      mkdirSync(temporary);
+      const [command, ...args] = withMount('mount --bind "$D" "$D" && mount -o remount,ro,bind "$D"');
+      const source = new URL('../../../src/ledger/copy.ts', import.meta.url).href;
+      const script = `const { copyLedger } = await import('${source}');
+      console.log(JSON.stringify(await copyLedger('${dir}', '${to}')));`;
+      const { stdout, stderr } = spawnSync(
+        command!,
+        [...args, process.execPath, '--no-warnings', '--input-type=module', '-e', script],
+        { encoding: 'utf8', env: { ...process.env, D: dir, TMPDIR: temporary } },
+      );
+      expect({ stdout, stderr }).toEqual({ stdout: '[{"shard":0,"entries":3}]\n', stderr: '' });
+      expect(readdirSync(temporary)).toEqual([]);
+      expect(verifyLedger(to, { keys: [vkey] })).toMatchObject({ status: 'whole', shards: [{ entries: 3 }] });
+    },
+  );
 });
