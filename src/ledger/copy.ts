@@ -25,7 +25,8 @@ export interface CopiedShard {
 
 /**
  * Copies the ledger folder `from` into `to`, which is created or empty. The newest shard is cut at the last commit before
- * its copy began. A writer goes on meanwhile; its WAL grows until the newest shard is copied. On failure what was copied is
+ * its copy began. A writer goes on meanwhile; its WAL grows until the newest shard is copied, or
+ * the writer has enough of that and begins the next one, which is not part of the copy then. On failure what was copied is
  * removed again. Rejects with LEDGER_NOT_FOUND, EXPORT_FAILED and what opening a shard throws.
  */
 export async function copyLedger(from: string, to: string, options: CopyOptions = {}): Promise<CopiedShard[]> {
