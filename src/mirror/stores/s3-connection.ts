@@ -17,11 +17,15 @@ export type S3Request<T> = (
   allow: (bytes: number) => void,
 ) => Promise<T>;
 
+const LOOPBACK = /^http:\/\/(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?\/?$/i;
+
 export class S3Connection {
   readonly url: string;
   readonly bucket: string;
   /** Of every key, with a slash at its end; '' for the whole bucket. */
   readonly prefix: string;
+  /** Everything passes networks in clear. */
+  readonly plaintext: boolean;
   readonly clock: S3Clock;
   readonly #options: S3Options;
   readonly #connect: () => Promise<S3>;
@@ -33,6 +37,7 @@ export class S3Connection {
     this.bucket = bucket;
     this.prefix = prefix;
     this.url = `s3://${bucket}/${prefix}`.replace(/\/$/, '');
+    this.plaintext = /^http:\/\//i.test(s3.endpoint ?? '') && !LOOPBACK.test(s3.endpoint ?? '');
     this.clock = new S3Clock(clock, () => performance.now());
     this.#options = s3;
     const config = clientConfig(s3);

@@ -15,6 +15,12 @@ export async function* inspectBucket(connection: S3Connection, retention: Retent
     s3.listObjectsV2({ Bucket: bucket, Prefix: prefix, MaxKeys: 1 }, options),
   );
   yield passed('connection', `${url} answers and knows the credentials`);
+  if (connection.plaintext) {
+    yield warned(
+      'encryption',
+      'mirror.s3.endpoint is http://: bodies pass the network in clear, and answers can be forged on the way; use https://',
+    );
+  }
   yield clockFinding(connection);
   const versioning = await looked(connection, 's3:GetBucketVersioning', 'versioning', async (s3, options) => {
     const { Status: status } = await s3.getBucketVersioning({ Bucket: bucket }, options);
