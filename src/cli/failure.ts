@@ -19,7 +19,7 @@ export function fail(command: string, thrown: unknown): number {
   }
   const code = thrown instanceof SealgateError ? thrown.code : 'INTERNAL';
   process.stderr.write(`sealgate ${command}: ${code}: ${escapeTerminal(messageOf(thrown))}\n`);
-  return code === 'LEDGER_CORRUPT' ? TAMPERED : COULD_NOT_RUN;
+  return code === 'LEDGER_CORRUPT' || code === 'RESTORE_UNPROVEN' ? TAMPERED : COULD_NOT_RUN;
 }
 
 /** An error of ours for what the system refused: `what` and the system's reason. */

@@ -20,6 +20,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandFile>>> = {
   check: () => import('./check.ts'),
   export: () => import('./export.ts'),
   copy: () => import('./copy.ts'),
+  restore: () => import('./restore.ts'),
   mirror: () => import('./mirror.ts'),
   key: () => import('./key.ts'),
   witness: () => import('./witness.ts'),

@@ -39,6 +39,8 @@ export const ERROR_CODES = {
   ENTRY_UNSIGNED: 'no checkpoint covers the entry yet',
   PROOF_INVALID: 'a proof file is malformed, altered or does not prove its entry',
   PROOF_OTHER_LOG: 'a proof file is of another log than the key',
+  RESTORE_FAILED: 'the folder for a restore holds something else or cannot be written',
+  RESTORE_UNPROVEN: 'a mirror does not prove all that a restore would write',
   EXPORT_FAILED: 'the place for an export or a proof holds something else or cannot be written',
   MIRROR_URL_INVALID: 'the URL of a mirror, or a setting of its connection, makes no sense',
   MIRROR_KEY_INVALID: 'the key of a mirrored object has characters that it cannot have',

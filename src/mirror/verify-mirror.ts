@@ -14,7 +14,7 @@ import { SealgateError } from '../lib/errors.ts';
 import { findMirrorRotations } from './find-rotations.ts';
 import { isExport, type ListedLog, listExport, listLog, nothingThere, type Strangers } from './list-shards.ts';
 import { LockCheck, type LockExpectation } from './lock-check.ts';
-import { type EntrySink, type ListedShard, ShardWalk } from './shard-walk.ts';
+import { type EntrySink, type ListedShard, type ResumePoint, ShardWalk } from './shard-walk.ts';
 import type { ObjectStore } from './stores/store.ts';
 
 export interface VerifyMirrorOptions {
@@ -33,7 +33,7 @@ export interface VerifyMirrorOptions {
   /** Milliseconds since the epoch, to tell which locks have ended. */
   readonly nowMs: number;
   /** Takes what is proven of a shard. */
-  readonly sink?: (shard: ListedShard) => EntrySink | undefined;
+  readonly sink?: (shard: ListedShard) => { readonly sink: EntrySink; readonly resume?: ResumePoint };
   readonly onProgress?: (progress: { shard: number; done: number; total: number }) => void;
 }
 
@@ -138,7 +138,6 @@ async function verifyOne(run: Run, listed: ListedShard): Promise<Omit<VerifiedSh
   const { findings, options, judge } = run;
   const before = findings.countOf('checkpoint-other-key');
   let begin: ShardBegin = { kind: undefined, body: undefined, lastKind: undefined, removals: [] };
-  const sink = options.sink?.(listed);
   const { onProgress } = options;
   const walk = new ShardWalk(listed, {
     judge,
@@ -146,7 +145,7 @@ async function verifyOne(run: Run, listed: ListedShard): Promise<Omit<VerifiedSh
     outside: outsideOf(run, listed),
     locks: run.locks,
     parallel: options.parallel ?? DEFAULT_PARALLEL,
-    ...(sink === undefined ? {} : { sink }),
+    ...options.sink?.(listed),
     onBegin: (found) => {
       begin = found;
     },

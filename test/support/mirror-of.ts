@@ -26,7 +26,8 @@ export async function mirrorShard(store: ObjectStore, file: string): Promise<str
   const reader = TreeReader.open(file);
   const read: Read = (from, to) =>
     reader.leaves(from, to).map((leaf, i) => {
-      return { leaf, ...reader.body(from + i, readLeaf(leaf.toString('latin1'))?.size ?? 0) };
+      const { salt, body } = reader.body(from + i, readLeaf(leaf.toString('latin1'))?.size ?? 0);
+      return { leaf, salt, body };
     });
   try {
     let before = 0;
