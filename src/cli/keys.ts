@@ -5,7 +5,7 @@ import { refusedBySystem } from './failure.ts';
 
 const MAX_TEXT_BYTES = 1024 * 1024;
 
-/** Vkeys from an argument, which is one or names a file with one a line; "#" begins a comment. Throws KEY_INVALID. */
+/** Vkeys from an argument, which is one or names a file with one a line; "#" begins a comment. Throws KEY_INVALID, KEY_PRIVATE. */
 export function readKey(argument: string): string[] {
   const isText = /^[^\s+]+\+[0-9a-fA-F]{8}\+/.test(argument) || /^(PRIVATE\+KEY\+|-----BEGIN )/.test(argument);
   if (!isText && !fs.existsSync(argument)) {
@@ -17,7 +17,7 @@ export function readKey(argument: string): string[] {
   const text = isText ? argument : readText(argument, 'KEY_INVALID');
   if (/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(text)) {
     throw new SealgateError(
-      'KEY_INVALID',
+      'KEY_PRIVATE',
       `${isText ? 'the text given with --key' : argument} is a private key: verifying takes the public one (ledger.vkey), and nobody but the writer should have the other`,
     );
   }

@@ -27,7 +27,7 @@ export interface KeyFileOptions {
 
 /**
  * The key in `file`, which is created when it does not exist (mode 0600, durable), with its vkey in the vkey file. Throws
- * KEY_INVALID for a key that others can read, that is not a private Ed25519 key, or whose vkey file names another key or log.
+ * KEY_EXPOSED for a key that others can read, KEY_INVALID for one that is not a private Ed25519 key, or whose vkey file names another key or log.
  */
 export function loadOrCreateKey(file: string, logName: string, options: KeyFileOptions = {}): LedgerKey {
   return withKeyFile(file, () => {
@@ -39,7 +39,7 @@ export function loadOrCreateKey(file: string, logName: string, options: KeyFileO
   });
 }
 
-/** The key in `file`, which has to exist. Throws KEY_INVALID as loadOrCreateKey does. */
+/** The key in `file`, which has to exist. Throws KEY_EXPOSED and KEY_INVALID as loadOrCreateKey does. */
 export function loadKey(file: string, logName: string): LedgerKey {
   return withKeyFile(file, () => {
     requireKeyName(logName);
@@ -146,7 +146,7 @@ function readKeyFile(file: string, logName: string, type: SignatureType = 'ed255
   const allowed = stat.uid === process.getuid?.() ? 0o700 : 0o740;
   if ((mode & ~allowed) !== 0) {
     throw new SealgateError(
-      'KEY_INVALID',
+      'KEY_EXPOSED',
       `${file} has mode ${mode.toString(8).padStart(4, '0')}: others than its owner could read or change the signing key; chmod 600 it (a Secret: defaultMode 0440 and fsGroup), and make a new key if somebody may have`,
     );
   }

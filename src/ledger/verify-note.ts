@@ -33,7 +33,7 @@ export class NoteJudge {
 
   /**
    * `rotations` are statements that both of their keys have signed; they count where they lead to or from a given key.
-   * @throws SealgateError KEY_INVALID for a vkey that is malformed, private, or not of an Ed25519 note key
+   * @throws SealgateError KEY_PRIVATE, or KEY_INVALID for a vkey that is malformed or not of an Ed25519 note key
    */
   constructor(vkeys: readonly string[], rotations: readonly Rotation[] = []) {
     const keys = new Map<string, VerifierKey>();
@@ -101,5 +101,5 @@ function readVkey(text: string): VerifierKey {
 }
 
 function keyInvalid(cause: TlogError): SealgateError {
-  return new SealgateError('KEY_INVALID', cause.message, { cause });
+  return new SealgateError(cause.code === 'KEY_IS_PRIVATE' ? 'KEY_PRIVATE' : 'KEY_INVALID', cause.message, { cause });
 }

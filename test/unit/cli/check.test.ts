@@ -138,11 +138,15 @@ describe('sealgate check', () => {
     });
     expect(check('/dev/zero', '--key', ledger.vkey).status).toBe(10);
     const privateKey = join(ledger.data, 'keys', 'ledger.key');
-    for (const key of [privateKey, join(ledger.data, 'none'), 'nonsense']) {
+    for (const [key, code] of [
+      [privateKey, 'KEY_PRIVATE'],
+      [join(ledger.data, 'none'), 'KEY_INVALID'],
+      ['nonsense', 'KEY_INVALID'],
+    ] as const) {
       const { status, stdout, stderr } = check(file, '--key', key, '--json');
       expect(status).toBe(1);
-      expect(stderr).toContain('KEY_INVALID');
-      expect(JSON.parse(stdout)).toMatchObject({ report: 1, error: { code: 'KEY_INVALID' } });
+      expect(stderr).toContain(code);
+      expect(JSON.parse(stdout)).toMatchObject({ report: 1, error: { code } });
     }
   });
 

@@ -113,7 +113,7 @@ describe('sealgate verify', () => {
     const cases: readonly [args: string[], message: string][] = [
       [[data], 'KEY_INVALID: give the verifying key with --key'],
       [[path.join(data, 'nowhere'), '--key', KEY.vkey], 'LEDGER_NOT_FOUND'],
-      [[data, '--key', write('ledger.key', pem)], 'KEY_INVALID'],
+      [[data, '--key', write('ledger.key', pem)], 'KEY_PRIVATE'],
       [[data, '--key', 'nonsense'], 'KEY_INVALID: nonsense is neither a vkey'],
       [[data, '--key', KEY.vkey, '--checkpoint', write('bad.txt', 'x')], 'CHECKPOINT_INVALID'],
       [[write('file.txt', 'not a ledger'.repeat(100)), '--key', KEY.vkey], 'LEDGER_NOT_A_LEDGER'],

@@ -111,7 +111,7 @@ describe('verifyLedger', () => {
       return 'none';
     };
     const pem = KEY.privateKey.export({ format: 'pem', type: 'pkcs8' }).toString();
-    expect(code(() => verifyLedger(folder, { keys: [pem] }))).toBe('KEY_INVALID');
+    expect(code(() => verifyLedger(folder, { keys: [pem] }))).toBe('KEY_PRIVATE');
     expect(code(() => verifyLedger(folder, { keys: [] }))).toBe('KEY_INVALID');
     const outside = (note: string) => () => verifyLedger(folder, { keys: [KEY.vkey], checkpoints: [note] });
     expect(code(outside('anything'))).toBe('CHECKPOINT_INVALID');
