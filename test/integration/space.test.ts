@@ -12,10 +12,11 @@ import {
 } from 'node:fs';
 import { request } from 'node:https';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { LedgerReader } from '../../src/ledger/reader.ts';
 import { verifyLedger } from '../../src/ledger/verify.ts';
+import { startControlPlane } from '../../tools/cluster/control-plane.ts';
 import { type Sealgate, startSealgate } from '../support/sealgate.ts';
 import { canMount, withMount } from '../unit/ledger/temp-ledger.ts';
 
@@ -230,5 +231,47 @@ describe('a volume that fills up', () => {
     reader.close();
     for (const one of known.decisions) expect(decisions).toContain(one);
     for (const one of known.events) expect(events).toContain(one);
+  });
+
+  it('refuses through the API server what it cannot record, even under failurePolicy Ignore, until there is room', {
+    timeout: 180_000,
+  }, async ({ skip }) => {
+    skip(!canMount(), 'a small volume takes mount(8): Linux, and root or user namespaces');
+    const { gate, dir, inside } = await onSmallVolume([]);
+    const plane = await startControlPlane({ dir: join(dir, '..', `${basename(dir)}-plane`) });
+    stops.push(async () => {
+      await plane.stop();
+      rmSync(join(dir, '..', `${basename(dir)}-plane`), { recursive: true, force: true });
+    });
+    await plane.installWebhook({
+      url: `https://127.0.0.1:${gate.ports.admission}/v1/admit`,
+      caBundle: readFileSync(join(inside, 'tls', 'admission', 'ca.crt'), 'utf8'),
+      failurePolicy: 'Ignore',
+    });
+    const create = (name: string) =>
+      plane.call('/api/v1/namespaces/default/configmaps', { method: 'POST', body: { metadata: { name } } });
+    await expect.poll(async () => (await create(`first-${number++}`)).status, { timeout: 20_000 }).toBe(201);
+    // Until the API server asks, everything passes.
+    const decided = /^sealgate_admission_decisions_total\{outcome="allowed"\} [1-9]\d*$/m;
+    await expect
+      .poll(async () => (await create(`asked-${number++}`)).status === 201 && (await metric(gate, decided)), {
+        timeout: 20_000,
+      })
+      .toBeTruthy();
+    fill(inside, 0);
+    let refused = await create('full');
+    for (let i = 0; refused.status === 201; i++) {
+      expect(i).toBeLessThan(3000);
+      fill(inside, 0);
+      refused = await create(`full-${i}`);
+    }
+    expect(refused.status).toBe(503);
+    expect(refused.json()).toMatchObject({
+      reason: 'ServiceUnavailable',
+      message: expect.stringMatching(/denied the request: .*LEDGER_FULL/),
+      details: { retryAfterSeconds: 1 },
+    });
+    rmSync(join(inside, 'ballast'));
+    expect((await create('again')).status).toBe(201);
   });
 });
