@@ -26,7 +26,7 @@ export function register(mirror: Command): void {
     .command('check')
     .summary('try everything that the mirror relies on')
     .description(
-      'Tries on the store that mirror.url names what the mirror relies on: credentials, versioning, Object Lock, a probe object\n' +
+      'Tries on the store that mirror.url names what the mirror relies on: credentials, versioning, Object Lock, a probe object ' +
         'that cannot be deleted, the clock, the log that is there already. Settings as for serve (docs/settings.md).\n' +
         'Exit codes: 0 fit (warnings are printed), 1 could not run, 2 usage, 14 not fit.',
     )
