@@ -4,6 +4,7 @@ import path from 'node:path';
 import { findLedger } from '../ledger/verify.ts';
 import type { VerifyReport } from '../ledger/verify-report.ts';
 import { SealgateError } from '../lib/errors.ts';
+import { LedgerComparison } from '../mirror/compare.ts';
 import type { LockExpectation } from '../mirror/lock-check.ts';
 import { verifyMirror } from '../mirror/verify-mirror.ts';
 import { UsageError } from './failure.ts';
@@ -50,10 +51,16 @@ export async function verifyStore(given: string, flags: MirrorFlags, run: Mirror
     throw new SealgateError('KEY_INVALID', 'give the verifying key with --key: a mirror or an export holds none');
   }
   const locks = locksOf(flags);
+  const keys = flags.key.flatMap(readKey);
+  if (flags.compare !== undefined && new Set(keys.map((vkey) => vkey.split('+', 1)[0])).size > 1) {
+    throw new UsageError('--compare is with one ledger: give only keys of its log');
+  }
+  const compare = flags.compare === undefined ? undefined : new LedgerComparison(findLedger(flags.compare).folder);
   const store = openToRead(given, flags);
   try {
     return await verifyMirror(store, {
-      keys: flags.key.flatMap(readKey),
+      keys,
+      ...(compare === undefined ? {} : { compare }),
       checkpoints: run.checkpoints,
       nowMs: Date.now(),
       ...(flags.shard === undefined ? {} : { shard: flags.shard }),
@@ -61,6 +68,7 @@ export async function verifyStore(given: string, flags: MirrorFlags, run: Mirror
       ...(run.onProgress === undefined ? {} : { onProgress: run.onProgress }),
     });
   } finally {
+    compare?.close();
     store.close();
   }
 }

@@ -50,6 +50,7 @@ export function register(program: Command): void {
     .option('--retention <mode>', 'mirror: every object must be locked, in compliance or governance mode')
     .option('--min-days <n>', 'mirror: for at least so many days from when it was written', count)
     .option('--min-body-days <n>', 'mirror: the same for bodies, where it is another number', count)
+    .option('--compare <dir>', 'mirror: hold this ledger against it')
     .option('--json', 'print the report as JSON');
   addStoreOptions(command).action(async (given: string, flags: Flags) => {
     process.exitCode = await run(given, flags);
@@ -93,6 +94,7 @@ function verifyFiles(
   onProgress: ((progress: VerifyProgress) => void) | undefined,
 ): VerifyReport {
   if (flags.retention !== undefined) throw new UsageError('--retention is for a mirror: a ledger has no locks');
+  if (flags.compare !== undefined) throw new UsageError('--compare is for a mirror: give the mirror as the path');
   const { keys, unchecked } = readKeys(given, flags.key);
   return verifyLedger(given, {
     keys,

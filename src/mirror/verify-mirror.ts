@@ -11,6 +11,7 @@ import {
   type VerifyStatus,
 } from '../ledger/verify-report.ts';
 import { SealgateError } from '../lib/errors.ts';
+import type { LedgerComparison } from './compare.ts';
 import { findMirrorRotations } from './find-rotations.ts';
 import { isExport, type ListedLog, listExport, listLog, nothingThere, type Strangers } from './list-shards.ts';
 import { LockCheck, type LockExpectation } from './lock-check.ts';
@@ -34,6 +35,8 @@ export interface VerifyMirrorOptions {
   readonly nowMs: number;
   /** Takes what is proven of a shard. */
   readonly sink?: (shard: ListedShard) => { readonly sink: EntrySink; readonly resume?: ResumePoint };
+  /** A ledger to hold against what is proven. */
+  readonly compare?: LedgerComparison;
   readonly onProgress?: (progress: { shard: number; done: number; total: number }) => void;
 }
 
@@ -82,6 +85,7 @@ export async function verifyMirror(store: ObjectStore, options: VerifyMirrorOpti
   } else {
     for (const log of logs) await verifyLog(run, log);
   }
+  options.compare?.finish(options.shard, findings);
   remark(run, listed);
   return reportOf(store.url, run);
 }
@@ -145,7 +149,7 @@ async function verifyOne(run: Run, listed: ListedShard): Promise<Omit<VerifiedSh
     outside: outsideOf(run, listed),
     locks: run.locks,
     parallel: options.parallel ?? DEFAULT_PARALLEL,
-    ...options.sink?.(listed),
+    ...(options.sink?.(listed) ?? comparing(options.compare?.begin(listed.number))),
     onBegin: (found) => {
       begin = found;
     },
@@ -154,10 +158,15 @@ async function verifyOne(run: Run, listed: ListedShard): Promise<Omit<VerifiedSh
       : { onProgress: (done, total) => onProgress({ shard: listed.number, done, total }) }),
   });
   const report = await walk.run();
+  options.compare?.end(report, findings);
   run.shards.push(report);
   run.lost ||= walk.lost;
   if (report.origin === undefined && findings.countOf('checkpoint-other-key') > before) run.otherKey += 1;
   return { report, begin };
+}
+
+function comparing(sink: EntrySink | undefined): { sink?: EntrySink } {
+  return sink === undefined ? {} : { sink };
 }
 
 function outsideOf(run: Run, { origin, number }: ListedShard): readonly OutsideCheckpoint[] {
