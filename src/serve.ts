@@ -22,6 +22,7 @@ import type { SealgateError } from './lib/errors.ts';
 import { createLog, type Log } from './lib/log.ts';
 import type { Redactor } from './lib/redaction.ts';
 import { VERSION } from './lib/version.ts';
+import { type Mirrored, openMirrored } from './mirror/mirrored.ts';
 import { startEngine } from './policy/engine.ts';
 import type { BundleInfo, PolicyEngine } from './policy/types.ts';
 import { createRedactor } from './redact/redactor.ts';
@@ -30,6 +31,7 @@ import { type Check, createHealthHandler } from './server/health.ts';
 import { openHttpListener } from './server/http-listener.ts';
 import { openListener, type TlsListener } from './server/listener.ts';
 import { createMetrics, type Metrics } from './server/metrics.ts';
+import { createMirrorMetrics } from './server/mirror-metrics.ts';
 
 const MIB = 2 ** 20;
 /** Results, failures and prints of a decision are bounded each, and in number (admission/verdict.ts). */
@@ -120,13 +122,22 @@ async function build(settings: Settings, digest: string, log: Log, started: Star
   });
   // Known when the stop begins, long after this is registered.
   let reason = 'the start failed';
-  started.add('ledger', () => ledger.close(reason));
+  let stopAt = performance.now();
+  // Registered before the ledger, and so closed after it: the last push holds the last checkpoint.
+  let mirrored: Mirrored | undefined;
+  started.add('mirror', () => mirrored?.close(lastPushMs(settings, stopAt)));
+  started.add('ledger', () => {
+    mirrored?.quiet();
+    return ledger.close(reason);
+  });
   const { origin, recovery, vkey } = ledger;
   log[recovery.clean ? 'info' : 'warn']({ origin, vkey, ...recovery }, 'the ledger is open');
   checks.push({ name: 'ledger', check: () => ledgerCheck(ledger) });
   checks.push({ name: 'space', check: () => spaceCheck(ledger.space()) });
   await ledger.append('decision', [policyEntry(engine.bundle)]);
 
+  mirrored = mirrorOf({ settings, ledger, metrics, log });
+  if (mirrored !== undefined) checks.push({ name: 'mirror', check: mirrored.check });
   view = openView({
     ...{ ledgerDir: ledger.dir, file: inData('index', 'index.sqlite') },
     keepFreeBytes: settings.ledger.reserveBytes,
@@ -163,7 +174,9 @@ async function build(settings: Settings, digest: string, log: Log, started: Star
   });
 
   const redactor = createRedactor(settings.redact);
-  const { admission, audit } = await openListeners({ settings, log, metrics, engine, ledger, redactor, started });
+  const auditLedger = mirrored?.auditLedger ?? ledger;
+  const parts = { settings, log, metrics, engine, ledger, auditLedger, redactor, started };
+  const { admission, audit } = await openListeners(parts);
   phase = 'ready';
   const ports = { admission: admission.port, audit: audit.port, api: api.port, metrics: health.port };
   log.info({ version: VERSION, origin, bundle: engine.bundle.digest, ports }, 'ready');
@@ -174,6 +187,7 @@ async function build(settings: Settings, digest: string, log: Log, started: Star
     stop: (why) => {
       phase = 'stopping';
       reason = why;
+      if (stopping === undefined) stopAt = performance.now();
       stopping ??= started.stop(log).then(() => log.info({ reason: why }, 'stopped'));
       return stopping;
     },
@@ -183,6 +197,36 @@ async function build(settings: Settings, digest: string, log: Log, started: Star
 /** Bytes of the largest entry: what is taken is recorded, with what the policies said about it. */
 function largestBody({ admission, audit }: Settings): number {
   return Math.max(admission.bodyLimitBytes, audit.bodyLimitBytes) + MAX_VERDICT_BYTES;
+}
+
+/** The least time for the last push, in milliseconds: listeners may have used up what there was. */
+const LAST_PUSH_MS = 3000;
+
+/** What is left of the time for the stop. */
+function lastPushMs({ shutdown }: Settings, stopAt: number): number {
+  return Math.max(LAST_PUSH_MS, stopAt + shutdown.graceMs - performance.now());
+}
+
+interface MirrorParts {
+  readonly settings: Settings;
+  readonly ledger: Ledger;
+  readonly metrics: Metrics;
+  readonly log: Log;
+}
+
+/** Undefined when none is configured. What is wrong with its store never keeps the pod from starting. */
+function mirrorOf({ settings, ledger, metrics, log }: MirrorParts): Mirrored | undefined {
+  if (settings.mirror.url === '') return undefined;
+  const mirrorLog = log.child({ part: 'mirror' });
+  const mirrored: Mirrored = openMirrored({
+    settings: settings.mirror,
+    ledger,
+    log: (level, fields, message) => mirrorLog[level](fields, message),
+    onStatus: (status) => count(status),
+    wall: () => systemClock().now(),
+  });
+  const count = createMirrorMetrics(metrics.registry, mirrored);
+  return mirrored;
 }
 
 function ledgerCheck(ledger: Ledger): { ok: boolean; detail: string } {
@@ -270,6 +314,8 @@ interface ListenerParts {
   readonly metrics: Metrics;
   readonly engine: PolicyEngine;
   readonly ledger: Ledger;
+  /** The ledger as the audit stream is given it. */
+  readonly auditLedger: Mirrored['auditLedger'];
   readonly redactor: Redactor;
   readonly started: Started;
 }
@@ -301,7 +347,7 @@ async function openListeners(parts: ListenerParts): Promise<{ admission: TlsList
   open.push(admission);
   const auditLog = log.child({ part: 'audit' });
   const handle = createAuditHandler({
-    ...{ ledger, redactor, window, settings: settings.audit },
+    ...{ ledger: parts.auditLedger, redactor, window, settings: settings.audit },
     ...{ metrics: metrics.audit, log: auditLog },
   });
   const audit = await openTls(parts, 'audit', {

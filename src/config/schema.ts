@@ -365,7 +365,15 @@ export const settingsSchema = {
         maximum: 31_536_000,
         default: 0,
         description:
-          'Entries are refused once the mirror is further behind than this. 0: never, the ledger keeps what the mirror lacks.',
+          'Readiness fails and audit batches are refused once the oldest entry that is not mirrored is older than this; what reaches admission is decided and recorded all the same. 0: never, the ledger keeps what the mirror lacks.',
+      },
+      anchorSeconds: {
+        type: 'integer',
+        minimum: 0,
+        maximum: 86_400,
+        default: 60,
+        description:
+          'Least time between two entries in the ledger that say what the mirror holds; there is one only when other entries came. 0: none.',
       },
       retention: section('How long what was written cannot be deleted (Object Lock).', {
         mode: {

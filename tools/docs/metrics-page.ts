@@ -1,5 +1,6 @@
 // docs/metrics.md: every metric of the registry with its labels, and what to watch.
 import { createMetrics } from '../../src/server/metrics.ts';
+import { createMirrorMetrics } from '../../src/server/mirror-metrics.ts';
 import { REJECTION_REASONS } from '../../src/server/rejection.ts';
 
 const INTRODUCTION = `<!-- Made by \`make generate\` from src/server/metrics.ts: change it there, or in tools/docs/metrics-page.ts. -->
@@ -27,6 +28,8 @@ const WATCH = `## What to watch
 | a decision's time, 99th percentile | \`histogram_quantile(0.99, rate(sealgate_admission_duration_seconds_bucket[5m]))\` |
 | a disk that is slow | \`histogram_quantile(0.99, rate(sealgate_ledger_commit_seconds_bucket[5m])) > 0.05\` |
 | entries that no checkpoint covers | \`sealgate_ledger_size - sealgate_ledger_signed_size\`, for more than some seconds |
+| a mirror that lags behind, or cannot go on | \`sealgate_mirror_lag_seconds > 300\`; the reason: \`sum by (code) (increase(sealgate_mirror_errors_total[10m])) > 0\` |
+| somebody else in the mirror | \`increase(sealgate_mirror_occupied_total[1h]) > 0 or sealgate_mirror_diverged_shards > 0\` |
 | an index that lags behind | \`sealgate_ledger_size - sealgate_index_size\` |
 | certificates that end | \`sealgate_certificate_expires_seconds - time() < 14 * 86400\` |
 `;
@@ -39,6 +42,7 @@ const GROUPS: readonly [string, string][] = [
   ['redacted', 'Redaction'],
   ['ledger', 'Ledger'],
   ['index', 'Index'],
+  ['mirror', 'Mirror'],
   ['listener', 'Listeners'],
   ['certificate', 'Certificates'],
   ['build', 'Release'],
@@ -72,6 +76,7 @@ export async function metricsPage(): Promise<string> {
     indexed: () => 0,
     policies: () => ({ running: 0, waiting: 0 }),
   });
+  createMirrorMetrics(registry, { lag: () => ({ entries: 0, seconds: 0 }), status: () => undefined });
   const all = (await registry.getMetricsAsJSON()).filter(({ name }) => name.startsWith('sealgate_'));
   const labels = new Set<string>();
   const rows = all.map(({ name, help, type }) => {

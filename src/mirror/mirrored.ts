@@ -1,0 +1,102 @@
+// The mirror as the pod sees it: what it means for readiness, for the audit stream, and for the ledger's own entries.
+import type { Append, Appended } from '../ledger/entry.ts';
+import { messageOf, SealgateError } from '../lib/errors.ts';
+import { Anchors } from './anchors.ts';
+import type { MirrorLog } from './log.ts';
+import { type Lag, type Mirror, type MirrorOptions, startMirror } from './mirror.ts';
+import type { MirrorStatus } from './protocol.ts';
+import type { RetentionRule, S3Options } from './stores/options.ts';
+
+export interface MirrorSettings {
+  readonly url: string;
+  readonly intervalSeconds: number;
+  readonly parallel: number;
+  readonly maxLagSeconds: number;
+  readonly anchorSeconds: number;
+  readonly retention: RetentionRule;
+  readonly s3: S3Options;
+}
+
+/** The part of the ledger that is used. */
+export interface MirroredLedger {
+  readonly dir: string;
+  append(lane: 'audit', entries: readonly Append[]): Promise<Appended[]>;
+  head(): { readonly shard: number; readonly size: number };
+}
+
+export interface MirroredOptions {
+  readonly settings: MirrorSettings;
+  readonly ledger: MirroredLedger;
+  readonly log: MirrorLog;
+  readonly onStatus: (status: MirrorStatus) => void;
+  /** Microseconds by the wall clock. */
+  readonly wall: () => number;
+  /** For tests. */
+  readonly start?: (options: MirrorOptions) => Mirror;
+}
+
+export interface Mirrored {
+  lag(): Lag;
+  status(): MirrorStatus | undefined;
+  check(): { readonly ok: boolean; readonly detail: string; readonly warning: boolean };
+  /** The ledger as the audit stream is given it: refuses with MIRROR_LAGGING while the mirror is too far behind. */
+  readonly auditLedger: { append(lane: 'audit', entries: readonly Append[]): Promise<Appended[]> };
+  /** Before the ledger closes: no more anchors. */
+  quiet(): void;
+  /** After the ledger has closed: pushes the rest for at most so long. */
+  close(withinMs: number): Promise<void>;
+}
+
+/** More than this many intervals behind is worth a warning. */
+const WARN_INTERVALS = 6;
+
+export function openMirrored({
+  settings,
+  ledger,
+  log,
+  onStatus,
+  wall,
+  start = startMirror,
+}: MirroredOptions): Mirrored {
+  const { url, retention, s3, parallel, intervalSeconds, maxLagSeconds } = settings;
+  const anchors = new Anchors({
+    everyMs: settings.anchorSeconds * 1000,
+    append: (entry) => ledger.append('audit', [entry]),
+    onFailure: (error) => log('warn', { error: messageOf(error) }, 'what the mirror holds could not be recorded'),
+    wall,
+    now: () => performance.now(),
+  });
+  const mirror = start({
+    data: { ledgerDir: ledger.dir, url, retention, s3, parallel, intervalMs: intervalSeconds * 1000 },
+    log,
+    onPushed: (pushed) => anchors.pushed(pushed),
+    onStatus,
+  });
+  const lag = (): Lag => mirror.lag(ledger.head(), wall() / 1000);
+  const tooFar = (): boolean => maxLagSeconds > 0 && lag().seconds > maxLagSeconds;
+  return {
+    lag,
+    status: () => mirror.status(),
+    check: () => {
+      const { entries, seconds } = lag();
+      const { problem, diverged = [] } = mirror.status() ?? {};
+      const detail = [
+        entries === 0 ? 'nothing is behind' : `${entries} entries behind, the oldest for ${Math.floor(seconds)} s`,
+        ...(diverged.length > 0 ? [`MIRROR_DIVERGED: shard ${diverged.join(', ')} has another history there`] : []),
+        ...(problem === undefined ? [] : [`${problem.code}: ${problem.message}`]),
+        ...(tooFar() ? ['more than mirror.maxLagSeconds: audit batches are refused'] : []),
+      ].join('; ');
+      const warning = diverged.length > 0 || seconds > WARN_INTERVALS * intervalSeconds;
+      return { ok: !tooFar(), detail, warning };
+    },
+    auditLedger: {
+      append: (lane, entries) => {
+        if (!tooFar()) return ledger.append(lane, entries);
+        const text = `the mirror is ${Math.floor(lag().seconds)} s behind, more than the ${maxLagSeconds} s of mirror.maxLagSeconds: audit events are taken again when it has caught up`;
+        return Promise.reject(new SealgateError('MIRROR_LAGGING', text));
+      },
+    },
+    quiet: () => anchors.close(),
+    close: (withinMs) => mirror.close(withinMs),
+  };
+}
