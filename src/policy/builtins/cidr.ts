@@ -26,7 +26,8 @@ interface Network extends Address {
 /** ::ffff:0:0/96, where IPv4 addresses live among those of IPv6: Go takes them for IPv4. */
 const MAPPED = 0xffffn;
 
-function parseAddress(text: string): Address | undefined {
+/** An address as a number; one of IPv4 that is written as IPv6 is one of IPv4. Undefined for any other text. */
+export function parseAddress(text: string): Address | undefined {
   const version = text.includes('%') ? 0 : isIP(text);
   if (version === 4) return { width: 32, value: dotted(text) };
   if (version !== 6) return undefined;
@@ -79,7 +80,8 @@ function network(text: string): Network {
   return parsed;
 }
 
-function printAddress({ width, value }: Address): string {
+/** As Go prints it: RFC 5952 for IPv6. */
+export function printAddress({ width, value }: Address): string {
   if (width === 32) return [24n, 16n, 8n, 0n].map((shift) => (value >> shift) & 0xffn).join('.');
   const groups = Array.from({ length: 8 }, (_, i) => ((value >> BigInt(112 - 16 * i)) & 0xffffn).toString(16));
   // RFC 5952: the first of the longest runs of two or more zeros becomes ::.

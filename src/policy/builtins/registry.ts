@@ -8,6 +8,7 @@ import { JWT } from './jwt.ts';
 import { NUMBERS } from './numbers.ts';
 import { OBJECTS } from './objects.ts';
 import { PRINT } from './print.ts';
+import { PRIVATE_KEYS } from './private-keys.ts';
 import { REGEX } from './regex.ts';
 import { SEMVER } from './semver.ts';
 import { SPRINTF } from './sprintf.ts';
@@ -18,6 +19,7 @@ import { UNITS } from './units.ts';
 import { URI } from './uri.ts';
 import { URL_QUERY } from './url-query.ts';
 import { UUID } from './uuid.ts';
+import { X509 } from './x509.ts';
 import { YAML } from './yaml.ts';
 
 const FAMILIES = [
@@ -29,6 +31,7 @@ const FAMILIES = [
   NUMBERS,
   OBJECTS,
   PRINT,
+  PRIVATE_KEYS,
   REGEX,
   SEMVER,
   SPRINTF,
@@ -38,6 +41,7 @@ const FAMILIES = [
   URI,
   URL_QUERY,
   UUID,
+  X509,
   YAML,
 ];
 
