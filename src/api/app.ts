@@ -105,12 +105,23 @@ export function createApi(options: ApiOptions): Express {
     response.type('text/plain').send(`${options.vkey}\n`);
   });
 
+  app.get('/tlog/*path', async (request, response) => {
+    noParameters(request);
+    const { path } = request.params;
+    const file = await queries.tlog(Array.isArray(path) ? path.join('/') : String(path));
+    if (file === undefined) {
+      throw new SealgateError('ENTRY_NOT_FOUND', `no checkpoint of this ledger covers anything at ${request.path}`);
+    }
+    if (file.kind === 'full') response.set('Cache-Control', 'max-age=31536000, immutable');
+    response.type(file.kind === 'checkpoint' ? 'text/plain' : 'application/octet-stream').send(Buffer.from(file.bytes));
+  });
+
   app.use((request, response) => {
     refuse(
       response,
       404,
       'REQUEST_INVALID',
-      `there is nothing at ${request.path}; the API has /v1/entries, /v1/status, /v1/checkpoint and /v1/key`,
+      `there is nothing at ${request.path}; the API has /v1/entries, /v1/status, /v1/checkpoint, /v1/key and /tlog/<origin>/…`,
     );
   });
   app.use((error: unknown, _request: Request, response: Response, _next: NextFunction) => {

@@ -6,6 +6,7 @@ import type { IndexView } from '../index/view.ts';
 import { messageOf, SealgateError } from '../lib/errors.ts';
 import { threadFile } from '../lib/thread-file.ts';
 import type { Answer, Asked, EntryAnswer, QueryThreadData, Question } from './query-protocol.ts';
+import type { TlogFile } from './tlog-file.ts';
 
 export interface QueriesOptions {
   readonly ledgerDir: string;
@@ -24,6 +25,8 @@ export interface Queries {
   search(query: Query): Promise<Page>;
   /** null when the ledger has no such entry; without a shard, of the newest. */
   entry(shard: number | undefined, seq: number): Promise<EntryAnswer | null>;
+  /** What lies at a path below /tlog/, if anything. */
+  tlog(path: string): Promise<TlogFile | undefined>;
   close(): Promise<void>;
 }
 
@@ -64,6 +67,12 @@ class Pool implements Queries {
     const answer = await this.#ask({ type: 'entry', shard, seq });
     if (answer.type !== 'entry') throw unexpected(answer);
     return answer.entry;
+  }
+
+  async tlog(path: string): Promise<TlogFile | undefined> {
+    const answer = await this.#ask({ type: 'tlog', path });
+    if (answer.type !== 'tlog') throw unexpected(answer);
+    return answer.file;
   }
 
   async close(): Promise<void> {

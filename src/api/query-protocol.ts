@@ -3,6 +3,7 @@ import type { Query } from '../index/query.ts';
 import type { FoundEntry, Page } from '../index/search.ts';
 import type { ErrorCode } from '../lib/errors.ts';
 import type { EntryDetail } from './detail.ts';
+import type { TlogFile } from './tlog-file.ts';
 
 export interface QueryThreadData {
   readonly ledgerDir: string;
@@ -13,7 +14,9 @@ export interface QueryThreadData {
 
 export type Question =
   | { readonly type: 'search'; readonly query: Query; readonly softLimitMs: number }
-  | { readonly type: 'entry'; readonly shard: number | undefined; readonly seq: number };
+  | { readonly type: 'entry'; readonly shard: number | undefined; readonly seq: number }
+  /** What lies at a path below /tlog/. */
+  | { readonly type: 'tlog'; readonly path: string };
 
 /** The entry, and how a list would show it (null while the index does not hold it). */
 export interface EntryAnswer {
@@ -30,4 +33,5 @@ export interface Asked {
 export type Answer =
   | { readonly type: 'page'; readonly page: Page }
   | { readonly type: 'entry'; readonly entry: EntryAnswer | null }
+  | { readonly type: 'tlog'; readonly file: TlogFile | undefined }
   | { readonly type: 'error'; readonly code: ErrorCode; readonly message: string; readonly damaged: boolean };

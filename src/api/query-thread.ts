@@ -9,6 +9,7 @@ import { messageOf, SealgateError } from '../lib/errors.ts';
 import { createVerifier } from '../tlog/verifier.ts';
 import { entryDetail } from './detail.ts';
 import type { Answer, Asked, QueryThreadData, Question } from './query-protocol.ts';
+import { readTlogFile } from './tlog-file.ts';
 
 if (parentPort === null) throw new Error('runs as a worker thread');
 const port = parentPort;
@@ -36,6 +37,7 @@ function answer(question: Question, generation: number): Answer {
     const page = search(openIndex(generation), question.query, { expired: () => performance.now() >= end });
     return { type: 'page', page };
   }
+  if (question.type === 'tlog') return { type: 'tlog', file: readTlogFile(ledgerDir, question.path) };
   const shard = question.shard ?? reader.shards().at(-1)?.number ?? 0;
   const detail = entryDetail(reader, shard, question.seq, verifier);
   if (detail === undefined) return { type: 'entry', entry: null };

@@ -80,16 +80,17 @@ describe('the mirror of a pod', () => {
   };
 
   /** What fsck says is wrong with what the newest checkpoint in the mirror covers, or ''. */
-  function fsck(): string {
+  function fsck(url = `file://${join(mirror, origin)}/`, data = dataDir): string {
     const args = [
-      `--storage_url=file://${join(mirror, origin)}/`,
-      `--public_key=${join(dataDir, 'keys', 'ledger.vkey')}`,
+      `--storage_url=${url}`,
+      `--public_key=${join(data, 'keys', 'ledger.vkey')}`,
       `--origin=${origin}`,
       `--N=${WORKERS}`,
       '--ui=false',
     ];
     const { stderr } = spawnSync(toolPath('fsck'), args, { encoding: 'utf8', timeout: 60_000 });
-    return stderr.includes(`Successfully fsck'd log with size ${mirrored()} `) ? '' : stderr;
+    const size = url.startsWith('file:') ? `${mirrored()} ` : '';
+    return stderr.includes(`Successfully fsck'd log with size ${size}`) ? '' : stderr;
   }
 
   async function until(what: () => boolean): Promise<void> {
@@ -162,6 +163,8 @@ describe('the mirror of a pod', () => {
       const names = () => readdirSync(blocked, { recursive: true }).map(String);
       for (let i = 0; !names().some((name) => name.endsWith('/checkpoint')) && i < 1200; i++) await sleep(50);
       expect(names().some((name) => name.endsWith('/checkpoint'))).toBe(true);
+      // Straight from the ledger, the same over HTTP.
+      expect(fsck(`http://127.0.0.1:${started.ports.api}/tlog/${origin}/`, own)).toBe('');
       const metrics = await (await fetch(`http://127.0.0.1:${started.ports.metrics}/metrics`)).text();
       expect(metrics).toMatch(/sealgate_mirror_errors_total\{code="MIRROR_FOLDER"\} [1-9]/);
     } finally {
