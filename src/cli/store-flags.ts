@@ -21,10 +21,14 @@ export function addStoreOptions(command: Command): Command {
     .option('--proxy <url>', 'S3: HTTP proxy');
 }
 
+/** One answer in thousands that does not come should not end a verification of an hour. */
+const ATTEMPTS = 8;
+
 /** Opens the store only to read. Credentials are those of the AWS SDK's default chain. Throws MIRROR_URL_INVALID. */
 export function openToRead(url: string, { endpoint, region, pathStyle, caFile, proxy }: StoreFlags): ObjectStore {
   return openStore(url, {
     clock: systemClock(),
+    attempts: ATTEMPTS,
     s3: {
       ...(endpoint === undefined ? {} : { endpoint }),
       ...(region === undefined ? {} : { region }),

@@ -2,12 +2,14 @@
 // the bucket. Each attack by kind of object is in test/unit/mirror/attacks.test.ts; this shows that a real server gives away the same.
 import { execFile } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { openToRead } from '../../src/cli/store-flags.ts';
 import type { VerifyReport } from '../../src/ledger/verify-report.ts';
 import type { LockExpectation } from '../../src/mirror/lock-check.ts';
 import { openStore } from '../../src/mirror/stores/open.ts';
 import type { RetentionRule } from '../../src/mirror/stores/options.ts';
 import type { ObjectStore } from '../../src/mirror/stores/store.ts';
 import { verifyMirror } from '../../src/mirror/verify-mirror.ts';
+import { type Fault, startFaultProxy } from '../support/fault-proxy.ts';
 import { miniKey, miniNote } from '../support/mini-ledger.ts';
 import { mirrorEntries } from '../support/mirror-of.ts';
 import { CREDENTIALS, type ObjectLockServer, startObjectLockServer } from '../support/object-lock-server.ts';
@@ -198,6 +200,28 @@ describe('a mirror in a bucket', () => {
       BypassGovernanceRetention: true,
     });
     expect(await codes(governed, asGoverned)).toEqual(['retention-short']);
+  });
+
+  it('is verified through a network on which every third request fails', async () => {
+    const { bucket } = await mirrored();
+    const faults: readonly Fault[] = [
+      { kind: 'reset', when: 'before' },
+      { kind: 'status', status: 500, code: 'InternalError' },
+      { kind: 'status', status: 503, code: 'SlowDown' },
+      { kind: 'truncate', bytes: 10, relabel: false },
+      { kind: 'flip' },
+    ];
+    const proxy = await startFaultProxy(server.endpoint, ({ index, path }) => {
+      const fault = index % 3 === 0 ? faults[(index / 3) % faults.length] : undefined;
+      // Nothing but TLS tells that one bit of a listing is another.
+      return fault?.kind === 'flip' && !path.includes(ORIGIN) ? undefined : fault;
+    });
+    onTestFinished(() => proxy.stop());
+    const store = openToRead(`s3://${bucket}/p`, { endpoint: proxy.endpoint, pathStyle: true });
+    onTestFinished(() => store.close());
+    const report = await verifyMirror(store, { keys: [KEY.vkey], nowMs: Date.now() });
+    expect(brief(report)).toEqual({ exitCode: 0, history: 'whole', found: [] });
+    expect(proxy.faults).toBeGreaterThan(faults.length);
   });
 
   it('is verified by its URL on the command line, with the same exit codes', async () => {

@@ -37,4 +37,11 @@ export interface StoreOptions {
   /** Default: nothing is locked. Whoever only reads needs none. */
   readonly retention?: RetentionRule;
   readonly s3?: S3Options;
+  /**
+   * How often a request is tried while its failure may pass by itself. Default: 2, for a caller with a patience of its own; who
+   * waits in front of a long verification has none.
+   */
+  readonly attempts?: number;
 }
+
+export const DEFAULT_ATTEMPTS = 2;

@@ -11,8 +11,6 @@ import type { S3Options } from './options.ts';
 
 const CONNECT_MS = 5000;
 const DEFAULT_SILENCE_SECONDS = 30;
-/** The second attempt is for what passes in an instant; whoever calls has a patience of their own. */
-const ATTEMPTS = 2;
 const MAX_SOCKETS = 64;
 /** S3-compatibles take any; AWS has no default of its own. */
 const COMPATIBLE_REGION = 'us-east-1';
@@ -27,7 +25,7 @@ function silenceMs({ timeoutSeconds = DEFAULT_SILENCE_SECONDS }: S3Options): num
 }
 
 /** Settings of the SDK's client. Throws MIRROR_URL_INVALID when the CA file cannot be used. */
-export function clientConfig(options: S3Options): S3ClientConfig {
+export function clientConfig(options: S3Options, attempts: number): S3ClientConfig {
   const { endpoint = '', region = '', pathStyle = false, caFile = '', proxy = '' } = options;
   const agent = {
     keepAlive: true,
@@ -39,7 +37,7 @@ export function clientConfig(options: S3Options): S3ClientConfig {
     ...(endpoint === '' ? {} : { endpoint }),
     ...(where === '' ? {} : { region: where }),
     forcePathStyle: pathStyle,
-    maxAttempts: ATTEMPTS,
+    maxAttempts: attempts,
     requestHandler: {
       connectionTimeout: CONNECT_MS,
       requestTimeout: requestTimeout(options, 0),

@@ -4,7 +4,7 @@ import { SealgateError } from '../../lib/errors.ts';
 import { deadline } from './deadline.ts';
 import { isRetryable } from './errors.ts';
 import { checkKey } from './keys.ts';
-import type { S3Options, StoreOptions } from './options.ts';
+import { DEFAULT_ATTEMPTS, type S3Options, type StoreOptions } from './options.ts';
 import { clientConfig, connect, requestTimeout } from './s3-client.ts';
 import { S3Clock } from './s3-clock.ts';
 import { type S3Attempt, s3Code, s3Error, s3Status } from './s3-errors.ts';
@@ -28,11 +28,12 @@ export class S3Connection {
   readonly plaintext: boolean;
   readonly clock: S3Clock;
   readonly #options: S3Options;
+  readonly #attempts: number;
   readonly #connect: () => Promise<S3>;
   #client: Promise<S3> | undefined;
 
   /** Sends nothing yet. Throws MIRROR_URL_INVALID. */
-  constructor(url: string, { clock, s3 = {} }: StoreOptions) {
+  constructor(url: string, { clock, s3 = {}, attempts = DEFAULT_ATTEMPTS }: StoreOptions) {
     const { bucket, prefix } = parseS3Url(url);
     this.bucket = bucket;
     this.prefix = prefix;
@@ -40,7 +41,8 @@ export class S3Connection {
     this.plaintext = /^http:\/\//i.test(s3.endpoint ?? '') && !LOOPBACK.test(s3.endpoint ?? '');
     this.clock = new S3Clock(clock, () => performance.now());
     this.#options = s3;
-    const config = clientConfig(s3);
+    this.#attempts = attempts;
+    const config = clientConfig(s3, attempts);
     this.#connect = () => connect(config, (date) => this.clock.saw(date));
   }
 
@@ -55,17 +57,15 @@ export class S3Connection {
     return { doing: `${doing} s3://${this.bucket}/${this.prefix}${key}`, bucket: this.bucket, permissions };
   }
 
-  /** `bytes`: how many are sent. Throws SealgateError only. */
+  /** `bytes`: how many are sent. What came damaged is asked for again, which the SDK does not do. Throws SealgateError only. */
   async send<T>(attempt: S3Attempt, request: S3Request<T>, bytes = 0): Promise<T> {
-    const limit = deadline(bytes);
-    try {
-      this.#client ??= this.#connect();
-      const options = { abortSignal: limit.signal, requestTimeout: requestTimeout(this.#options, bytes) };
-      return await request(await this.#client, options, limit.allow);
-    } catch (error) {
-      throw s3Error(error, attempt);
-    } finally {
-      limit.end();
+    for (let left = this.#attempts - 1; ; left--) {
+      try {
+        return await this.#sendOnce(attempt, request, bytes);
+      } catch (error) {
+        const damaged = error instanceof SealgateError && error.code === 'MIRROR_TRANSFER_DAMAGED';
+        if (!damaged || left <= 0) throw error;
+      }
     }
   }
 
@@ -92,6 +92,19 @@ export class S3Connection {
       if (isRetryable(error) || this.clock.ahead() === undefined || this.clock.ahead() === before) throw error;
     }
     this.clock.check(this.url);
+  }
+
+  async #sendOnce<T>(attempt: S3Attempt, request: S3Request<T>, bytes: number): Promise<T> {
+    const limit = deadline(bytes);
+    try {
+      this.#client ??= this.#connect();
+      const options = { abortSignal: limit.signal, requestTimeout: requestTimeout(this.#options, bytes) };
+      return await request(await this.#client, options, limit.allow);
+    } catch (error) {
+      throw s3Error(error, attempt);
+    } finally {
+      limit.end();
+    }
   }
 
   close(): void {

@@ -6,7 +6,7 @@ import type { RetentionRule, S3Options, StoreOptions } from './options.ts';
 import type { Finding, ProbedStore } from './probed.ts';
 import { readBody } from './s3-body.ts';
 import { S3Connection } from './s3-connection.ts';
-import { type S3Attempt, s3Code, s3Status } from './s3-errors.ts';
+import { s3Code, s3Status } from './s3-errors.ts';
 import { listObjects, listVersions } from './s3-listing.ts';
 import { attackProbe, inspectBucket } from './s3-probe.ts';
 import {
@@ -49,13 +49,12 @@ export class S3Store implements ProbedStore {
 
   async get(key: string, options: GetOptions = {}): Promise<Buffer | undefined> {
     const attempt = this.#connection.attempt('reading', key, 's3:GetObject and s3:GetObjectVersion');
-    try {
-      return await this.#getOnce(attempt, key, options);
-    } catch (error) {
-      // The SDK does not try again once a body has begun.
-      if (!(error instanceof SealgateError) || error.code !== 'MIRROR_TRANSFER_DAMAGED') throw error;
-      return await this.#getOnce(attempt, key, options);
-    }
+    const target = { ...this.#target(key), ...(options.version && { VersionId: options.version }) };
+    return await this.#connection.sendUnlessAbsent(attempt, async (s3, sendOptions, allow) => {
+      const answer = await s3.getObject({ ...target, ChecksumMode: 'ENABLED' }, sendOptions);
+      allow(answer.ContentLength ?? 0);
+      return await readBody(answer, attempt, options.maxBytes ?? DEFAULT_MAX_BYTES);
+    });
   }
 
   async *list(prefix: string): AsyncIterable<ListedObject> {
@@ -174,15 +173,6 @@ export class S3Store implements ProbedStore {
       ...(of === 'partial' && tagPartials ? { Tagging: PARTIAL_TAG } : {}),
       ...(of !== 'partial' && this.#retention.legalHold ? { ObjectLockLegalHoldStatus: 'ON' } : {}),
     };
-  }
-
-  async #getOnce(attempt: S3Attempt, key: string, options: GetOptions): Promise<Buffer | undefined> {
-    const target = { ...this.#target(key), ...(options.version && { VersionId: options.version }) };
-    return await this.#connection.sendUnlessAbsent(attempt, async (s3, sendOptions, allow) => {
-      const answer = await s3.getObject({ ...target, ChecksumMode: 'ENABLED' }, sendOptions);
-      allow(answer.ContentLength ?? 0);
-      return await readBody(answer, attempt, options.maxBytes ?? DEFAULT_MAX_BYTES);
-    });
   }
 }
 
