@@ -2,6 +2,7 @@
 import { MessageChannel, Worker } from 'node:worker_threads';
 import { SealgateError } from '../lib/errors.ts';
 import { threadFile } from '../lib/thread-file.ts';
+import { BodyBuffers } from './body-buffers.ts';
 import type { Append, Appended } from './entry.ts';
 import type { LedgerKey } from './key.ts';
 import { checkExtra } from './leaf.ts';
@@ -148,6 +149,7 @@ class LedgerHandle implements Ledger {
   #error: SealgateError | undefined;
   #recovery: Recovery | undefined;
   #head: Head | undefined;
+  readonly #buffers = new BodyBuffers();
   #nextId = 0;
   #commits = 0;
   #entries = 0;
@@ -220,13 +222,13 @@ class LedgerHandle implements Ledger {
     const refusal = this.#refusal(lane, entries);
     if (refusal !== undefined) return Promise.reject(refusal);
     this.#nextId += 1;
-    const message = pack(this.#nextId, lane, entries);
+    const message = pack(this.#nextId, lane, entries, this.#buffers);
     const { promise, resolve, reject } = Promise.withResolvers<Appended[]>();
     const bytes = message.bodies.length;
     this.#pending.set(message.id, { lane, entries: entries.length, bytes, landed: [], resolve, reject });
     this.#queued[lane].entries += entries.length;
     this.#queued[lane].bytes += bytes;
-    this.#send(message, [message.bodies.buffer as ArrayBuffer]);
+    this.#send(message, [message.bodies.buffer]);
     return promise;
   }
 
@@ -324,7 +326,8 @@ class LedgerHandle implements Ledger {
     }
   }
 
-  #committed({ parts, first, hashes, head, info }: FromWriter & { type: 'committed' }): void {
+  #committed({ parts, first, hashes, head, info, spent }: FromWriter & { type: 'committed' }): void {
+    for (const buffer of spent) this.#buffers.give(buffer);
     this.#commits += 1;
     this.#entries += info.entries;
     if (info.entries > 0) this.#space.wrote(performance.now());
@@ -378,9 +381,9 @@ class LedgerHandle implements Ledger {
 }
 
 /** Flattens entries for the trip to the writer: one buffer, transferred, so that only this copy is made. */
-function pack(id: number, lane: Lane, entries: readonly Append[]): AppendMessage {
+function pack(id: number, lane: Lane, entries: readonly Append[], buffers: BodyBuffers): AppendMessage {
   const sizes = entries.map(({ body }) => body.length);
-  const bodies = new Uint8Array(sizes.reduce((sum, size) => sum + size, 0));
+  const bodies = buffers.take(sizes.reduce((sum, size) => sum + size, 0));
   let at = 0;
   for (const { body } of entries) {
     bodies.set(body, at);

@@ -87,7 +87,7 @@ export interface AppendMessage {
   readonly extras: readonly (LeafExtra | undefined)[] | undefined;
   /** Bytes of each body; `bodies` holds them one after the other. */
   readonly sizes: readonly number[];
-  readonly bodies: Uint8Array;
+  readonly bodies: Uint8Array<ArrayBuffer>;
 }
 
 export type ToWriter = AppendMessage | { readonly type: 'close'; readonly reason: string };
@@ -116,6 +116,8 @@ export type FromWriter =
       readonly hashes: string;
       readonly head: Head;
       readonly info: CommitInfo;
+      /** Of appends all of whose bodies are written: to be used again. Transferred. */
+      readonly spent: readonly ArrayBuffer[];
     }
   /** These appends failed and nothing of them will be written any more; others go on. */
   | { readonly type: 'rejected'; readonly ids: readonly number[]; readonly error: WireError }

@@ -1,4 +1,5 @@
 // What waits for the writer, in two lanes, and how much of it the next commit takes.
+import { RETURNED_BYTES } from './body-buffers.ts';
 import type { AppendMessage, CommittedPart, Lane } from './messages.ts';
 import type { Staged } from './store.ts';
 
@@ -29,6 +30,8 @@ export interface Slice {
   readonly parts: CommittedPart[];
   /** How many of the entries are of the decision lane; they come first. */
   decisions: number;
+  /** Large buffers whose last bodies are in this slice. */
+  readonly spent: ArrayBuffer[];
 }
 
 interface Waiting {
@@ -53,7 +56,7 @@ export class WriterQueue {
 
   /** Takes what the next commit holds, decisions first. Entries of one append keep their order. */
   take(): Slice {
-    const slice: Slice = { entries: [], parts: [], decisions: 0 };
+    const slice: Slice = { entries: [], parts: [], decisions: 0, spent: [] };
     this.#takeFrom('decision', DECISIONS, slice);
     slice.decisions = slice.entries.length;
     this.#calm = slice.parts.length > 0 ? 0 : Math.min(this.#calm + 1, EXPECT_MORE);
@@ -98,6 +101,7 @@ export class WriterQueue {
       const count = slice.entries.length - first;
       if (count > 0) slice.parts.push({ id, first, count });
       if (waiting.next < kinds.length) break;
+      if (bodies.buffer.byteLength >= RETURNED_BYTES) slice.spent.push(bodies.buffer);
       finished += 1;
     }
     queue.splice(0, finished);

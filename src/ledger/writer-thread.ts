@@ -9,8 +9,8 @@ if (port === null) throw new Error('the ledger writer runs as a worker thread on
 
 try {
   const writer = new Writer(workerData as WriterData, systemClock(), {
-    post: (message: FromWriter) => {
-      port.postMessage(message);
+    post: (message: FromWriter, transfer = []) => {
+      port.postMessage(message, transfer);
       if (message.type === 'closed') port.close();
     },
     receive: () => receiveMessageOnPort(port)?.message as ToWriter | undefined,

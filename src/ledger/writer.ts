@@ -12,7 +12,7 @@ import type { Committed } from './store.ts';
 import { WalKeeper } from './wal-keeper.ts';
 
 export interface WriterPorts {
-  post(message: FromWriter): void;
+  post(message: FromWriter, transfer?: ArrayBuffer[]): void;
   /** The next message that has arrived already, or undefined. */
   receive(): ToWriter | undefined;
 }
@@ -138,7 +138,8 @@ export class Writer {
     const info = { entries: slice.entries.length, bytes, seconds, walBytes: this.#wal.bytes };
     const head = this.#head(info.walBytes, checkpoint ?? this.#created);
     this.#created = undefined;
-    this.#ports.post({ type: 'committed', parts: slice.parts, first, hashes, head, info });
+    const { parts, spent } = slice;
+    this.#ports.post({ type: 'committed', parts, first, hashes, head, info, spent }, spent);
   }
 
   /** The transaction was rolled back and left nothing. Where there was no space for all of it there may be for its decisions. */
@@ -148,6 +149,7 @@ export class Writer {
       entries: entries.slice(0, decisions),
       parts: parts.filter(({ first }) => first < decisions),
       decisions,
+      spent: [],
     };
     const rest = parts.filter(({ first }) => first >= decisions);
     const retry = isNoSpace(error) && decisions > 0 && rest.length > 0;
@@ -174,7 +176,7 @@ export class Writer {
   #sign(): void {
     const { store } = this.#opened;
     if (this.#state !== 'open' || store.signedSize === store.size) return;
-    this.#commit({ entries: [], parts: [], decisions: 0 });
+    this.#commit({ entries: [], parts: [], decisions: 0, spent: [] });
     this.#armTimer();
   }
 

@@ -82,3 +82,14 @@ describe('writer queue', () => {
     expect(queue.empty).toBe(true);
   });
 });
+
+describe('a large buffer', () => {
+  it('is spent with the slice that takes the last of its bodies, and not before', () => {
+    const queue = new WriterQueue();
+    const [large, small] = [message(1, 'audit', 300, 300), message(2, 'audit', 2)];
+    queue.push(large);
+    queue.push(small);
+    expect(queue.take().spent).toEqual([]);
+    expect(queue.take().spent).toEqual([large.bodies.buffer]);
+  });
+});

@@ -36,7 +36,15 @@ let id = 0;
 
 function message(lane: Lane): AppendMessage {
   const { kind, extra, body } = lane === 'decision' ? decision({}) : event({});
-  return { type: 'append', id: ++id, lane, kinds: [kind], extras: [extra], sizes: [body.length], bodies: body };
+  return {
+    type: 'append',
+    id: ++id,
+    lane,
+    kinds: [kind],
+    extras: [extra],
+    sizes: [body.length],
+    bodies: new Uint8Array(body),
+  };
 }
 
 function failNext(code: string, times = 1): void {
