@@ -348,6 +348,7 @@ async function openListeners(parts: ListenerParts): Promise<{ admission: TlsList
   const auditLog = log.child({ part: 'audit' });
   const handle = createAuditHandler({
     ...{ ledger: parts.auditLedger, redactor, window, settings: settings.audit },
+    decisionsWaiting: () => admission.inFlight > 0,
     ...{ metrics: metrics.audit, log: auditLog },
   });
   const audit = await openTls(parts, 'audit', {

@@ -36,6 +36,8 @@ export interface AuditParts {
   readonly ledger: EventLedger;
   readonly redactor: Pick<Redactor, 'event'>;
   readonly window: RedeliveryWindow;
+  /** Whether somebody waits for a verdict. Asked between the slices of a batch: decisions go first. */
+  readonly decisionsWaiting: () => boolean;
   readonly settings: AuditSettings;
   readonly metrics: AuditMetrics;
   readonly log: AuditLog;

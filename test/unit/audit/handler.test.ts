@@ -90,6 +90,25 @@ describe('the audit handler', () => {
   });
 });
 
+describe('a batch beside decisions', () => {
+  it('waits between its slices as long as somebody waits for a verdict, but not for ever', async () => {
+    const items = Array.from({ length: 3000 }, (_, i) => eventOf(i, { userAgent: 'x'.repeat(1000) }));
+    for (const forever of [false, true]) {
+      let asked = 0;
+      let recorded = 0;
+      const append = async (_: 'audit', entries: readonly Append[]) => {
+        recorded += entries.length;
+        return entries.map((_entry, seq) => at(seq));
+      };
+      const decisionsWaiting = () => ++asked < 10 || forever;
+      const { handler } = handlerWith({ append }, { decisionsWaiting });
+      expect((await handler(requestOf(listOf(...items)))).status).toBe(200);
+      expect(recorded).toBe(3000);
+      expect(asked).toBeGreaterThan(10);
+    }
+  });
+});
+
 describe('a body that is no batch', () => {
   it.each([
     ['another method', { method: 'PUT' }, 405],

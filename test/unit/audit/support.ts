@@ -58,6 +58,7 @@ export function handlerWith(
     ledger,
     redactor: createRedactor(DEFAULT_REDACT_SETTINGS),
     window,
+    decisionsWaiting: () => false,
     settings: { maxDepth: 10_000, malformedBytes: 16_384 },
     metrics: { acknowledged: tell('acknowledged'), refused: tell('refused'), redacted: tell('redacted') },
     log: { warn: tell('warn'), error: tell('error') },
