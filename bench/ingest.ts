@@ -15,6 +15,8 @@ export interface Sizes {
   /** Entries of the small and of the large ledger whose speeds are compared. */
   readonly small: number;
   readonly large: number;
+  /** How often it is started again. */
+  readonly starts: number;
 }
 
 export interface IngestFigures {
@@ -61,7 +63,7 @@ export async function measureIngest(dir: string, sizes: Sizes, tell: (text: stri
     await large.indexed();
     await large.stop();
     const starts: number[] = [];
-    for (let i = 0; i < 3; i++) {
+    for (let i = 0; i < sizes.starts; i++) {
       large = await startServer(join(dir, 'large'));
       starts.push(large.startSeconds);
       await large.indexed();
