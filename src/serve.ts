@@ -18,11 +18,12 @@ import { LedgerReader } from './ledger/reader.ts';
 import { newestSince } from './ledger/recent.ts';
 import type { SpaceLevel, SpaceState } from './ledger/space.ts';
 import { systemClock } from './lib/clock.ts';
-import type { SealgateError } from './lib/errors.ts';
+import { SealgateError } from './lib/errors.ts';
 import { createLog, type Log } from './lib/log.ts';
 import type { Redactor } from './lib/redaction.ts';
 import { VERSION } from './lib/version.ts';
 import { type Mirrored, openMirrored } from './mirror/mirrored.ts';
+import { checkAtStart, type StartCheck } from './mirror/start-check.ts';
 import { startEngine } from './policy/engine.ts';
 import type { BundleInfo, PolicyEngine } from './policy/types.ts';
 import { createRedactor } from './redact/redactor.ts';
@@ -95,12 +96,17 @@ async function build(settings: Settings, digest: string, log: Log, started: Star
 
   mkdirSync(settings.dataDir, { recursive: true, mode: 0o700 });
   const { key, previousKey } = loadKeys(settings, inData('keys', 'ledger.vkey'), log);
+  const vkeys = [key, ...(previousKey === undefined ? [] : [previousKey])].map((one) => one.vkey);
+  const compare = mirrorCheck(settings, inData('ledger'), vkeys, log);
+  const compared = await compare?.();
+  if (compared?.broken !== undefined) metrics.ledger.rolledBack();
   // Set once the index is open: the first commits come before it.
   let view: IndexView | undefined;
   const ledger = await openLedger({
     dir: inData('ledger'),
     key,
     previousKey,
+    ...compared,
     version: VERSION,
     settingsDigest: digest,
     checkpointIntervalMs: settings.ledger.checkpointIntervalMs,
@@ -136,7 +142,20 @@ async function build(settings: Settings, digest: string, log: Log, started: Star
   checks.push({ name: 'space', check: () => spaceCheck(ledger.space()) });
   await ledger.append('decision', [policyEntry(engine.bundle)]);
 
-  mirrored = mirrorOf({ settings, ledger, metrics, log });
+  /** The mirror did not answer at start, and now it has another history of the shard that is written: the next start deals with it. */
+  const restartWhenBroken = async (): Promise<void> => {
+    try {
+      const found = await compare?.();
+      if (found?.broken === undefined) return;
+      const text = `${found.broken.why}: the process ends, and the next start goes on in a new shard`;
+      failure.resolve(new SealgateError('LEDGER_ROLLED_BACK', text));
+    } catch (error) {
+      failure.resolve(
+        error instanceof SealgateError ? error : new SealgateError('INTERNAL', String(error), { cause: error }),
+      );
+    }
+  };
+  mirrored = mirrorOf({ settings, ledger, metrics, log, onDiverged: () => void restartWhenBroken() });
   if (mirrored !== undefined) checks.push({ name: 'mirror', check: mirrored.check });
   view = openView({
     ...{ ledgerDir: ledger.dir, file: inData('index', 'index.sqlite') },
@@ -207,7 +226,31 @@ function lastPushMs({ shutdown }: Settings, stopAt: number): number {
   return Math.max(LAST_PUSH_MS, stopAt + shutdown.graceMs - performance.now());
 }
 
+/** Most time that a start waits for the mirror, in milliseconds. */
+const MIRROR_CHECK_MS = 10_000;
+
+/** Compares the ledger with its mirror; undefined when there is none. */
+function mirrorCheck(
+  settings: Settings,
+  ledgerDir: string,
+  vkeys: readonly string[],
+  log: Log,
+): (() => Promise<StartCheck>) | undefined {
+  const { url, retention, s3, onRollback } = settings.mirror;
+  if (url === '') return undefined;
+  const mirrorLog = log.child({ part: 'mirror' });
+  return () =>
+    checkAtStart({
+      ...{ url, retention, s3, onRollback, ledgerDir, vkeys },
+      logName: logName(settings),
+      timeoutMs: MIRROR_CHECK_MS,
+      log: (level, fields, message) => mirrorLog[level](fields, message),
+    });
+}
+
 interface MirrorParts {
+  /** The mirror has another history of the shard that is written. Called once. */
+  readonly onDiverged: () => void;
   readonly settings: Settings;
   readonly ledger: Ledger;
   readonly metrics: Metrics;
@@ -215,14 +258,20 @@ interface MirrorParts {
 }
 
 /** Undefined when none is configured. What is wrong with its store never keeps the pod from starting. */
-function mirrorOf({ settings, ledger, metrics, log }: MirrorParts): Mirrored | undefined {
+function mirrorOf({ settings, ledger, metrics, log, onDiverged }: MirrorParts): Mirrored | undefined {
   if (settings.mirror.url === '') return undefined;
+  let diverged = false;
   const mirrorLog = log.child({ part: 'mirror' });
   const mirrored: Mirrored = openMirrored({
     settings: settings.mirror,
     ledger,
     log: (level, fields, message) => mirrorLog[level](fields, message),
-    onStatus: (status) => count(status),
+    onStatus: (status) => {
+      count(status);
+      if (diverged || !status.diverged.includes(ledger.shard)) return;
+      diverged = true;
+      onDiverged();
+    },
     wall: () => systemClock().now(),
   });
   const count = createMirrorMetrics(metrics.registry, mirrored);

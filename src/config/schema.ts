@@ -359,6 +359,13 @@ export const settingsSchema = {
         default: 8,
         description: 'Most objects that are written at the same time.',
       },
+      onRollback: {
+        type: 'string',
+        enum: ['new-shard', 'refuse'],
+        default: 'new-shard',
+        description:
+          'What a start does that finds an older or another history on the volume than the mirror has: go on in a new shard that says so, or refuse.',
+      },
       maxLagSeconds: {
         type: 'integer',
         minimum: 0,

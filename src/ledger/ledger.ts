@@ -6,6 +6,7 @@ import { BodyBuffers } from './body-buffers.ts';
 import type { Append, Appended } from './entry.ts';
 import type { LedgerKey } from './key.ts';
 import { checkExtra } from './leaf.ts';
+import type { LedgerBreak } from './link.ts';
 import type {
   AppendMessage,
   CommitInfo,
@@ -50,6 +51,10 @@ export interface LedgerOptions {
   readonly key: LedgerKey;
   /** The key before it: where the newest shard is still signed by that one, opening rotates to `key`. */
   readonly previousKey?: LedgerKey | undefined;
+  /** Whether what is here was found to continue what the mirror holds; for the `start` entry. */
+  readonly mirror?: Recovery['mirror'];
+  /** It does not: the shards here are left as they are, and a new one begins. */
+  readonly broken?: LedgerBreak | undefined;
   /** Of Sealgate. */
   readonly version: string;
   readonly settingsDigest: string;
@@ -171,6 +176,8 @@ class LedgerHandle implements Ledger {
       vkey: options.key.vkey,
       privateKey: options.key.privateKey,
       previousKey: options.previousKey,
+      ...(options.mirror === undefined ? {} : { mirror: options.mirror }),
+      broken: options.broken,
       version: options.version,
       settingsDigest: options.settingsDigest,
       checkpointIntervalMs: options.checkpointIntervalMs ?? 1000,

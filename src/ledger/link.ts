@@ -17,6 +17,28 @@ export interface ShardEnd {
   readonly checkpoint: string;
 }
 
+/**
+ * Why a shard does not continue the one that is in the folder before it: the history here is not the one that is known elsewhere. The
+ * body of the `link` carries it as `found`.
+ */
+export interface LedgerBreak {
+  readonly reason: 'lost' | 'rolled-back' | 'forked';
+  /** For people. */
+  readonly why: string;
+  /** The newest history of the log that is known, which the new shard links to. */
+  readonly previous: { readonly shard: number; readonly size: number; readonly checkpoint: string };
+  /** The newest shard in the folder and its entries, where there is one. */
+  readonly local: { readonly shard: number; readonly size: number } | undefined;
+}
+
+/** Entry 0 of a shard that begins after a break. */
+export function breakEntry(origin: string, vkey: string, version: string, broken: LedgerBreak): Staged {
+  const { previous, reason, why, local } = broken;
+  const found = { reason, why, ...(local === undefined ? {} : { local }) };
+  const body = { origin, vkey, version, previous, found };
+  return { kind: 'link', extra: undefined, body: Buffer.from(JSON.stringify(body), 'utf8') };
+}
+
 /** Entry 0 of every shard but the first of a log. `rotation` is the statement of both keys when the shard begins under a new one. */
 export function linkEntry(
   origin: string,
@@ -48,8 +70,8 @@ export function checkNewestLink(
   const [oldest] = shards;
   let expected = 0;
   if (oldest !== undefined && oldest.number > 0 && removed(readShard(oldest.path, readLink))) expected = oldest.number;
-  for (const { number } of shards) {
-    if (number !== expected) {
+  for (const { number, path } of shards) {
+    if (number !== expected && !beginsAfterBreak(path)) {
       throw new SealgateError(
         'LEDGER_CORRUPT',
         `${dir}: shard ${expected} is missing, though shard ${number} is there: put it back, or run sealgate verify to see what is left`,
@@ -59,7 +81,7 @@ export function checkNewestLink(
   }
   const newest = shards.at(-1);
   const before = shards.at(-2);
-  if (newest === undefined || before === undefined) return;
+  if (newest === undefined || before === undefined || beginsAfterBreak(newest.path)) return;
   checkLinked(newest, before);
 }
 
@@ -103,6 +125,21 @@ export function readShard<T>(path: string, read: (db: Database.Database) => T): 
 
 /** The link that entry 0 carries; undefined when it carries none. */
 function readLink(db: Database.Database): ShardEnd | undefined {
+  return parseLink(readLinkBody(db));
+}
+
+/** Whether the shard in this file begins after a break: what is before it in the folder is not what it continues. Throws as opening does. */
+export function beginsAfterBreak(path: string): boolean {
+  return readShard(path, followsBreak);
+}
+
+function followsBreak(db: Database.Database): boolean {
+  const body = readLinkBody(db);
+  return typeof body === 'object' && body !== null && 'found' in body;
+}
+
+/** The body of a link; undefined when entry 0 is none. */
+function readLinkBody(db: Database.Database): unknown {
   const leaf = db.prepare<[], Buffer>('SELECT leaf FROM leaf WHERE seq = 0').pluck().get();
   const pack = db
     .prepare<[], { count: number; codec: number; data: Buffer }>('SELECT count, codec, data FROM pack WHERE first = 0')
@@ -111,7 +148,7 @@ function readLink(db: Database.Database): ShardEnd | undefined {
   try {
     if (parseLeaf(leaf).kind !== 'link') return undefined;
     const [first] = decodePack(pack.codec, pack.data, pack.count, MAX_PACK_BYTES);
-    return parseLink(JSON.parse(first?.body.toString('utf8') ?? ''));
+    return JSON.parse(first?.body.toString('utf8') ?? '');
   } catch (error) {
     throw unreadable(db.name, error);
   }

@@ -2,6 +2,7 @@
 import type { ErrorCode } from '../lib/errors.ts';
 import type { EntryKind, LeafExtra } from './entry.ts';
 import type { SigningKey } from './key-rotation.ts';
+import type { LedgerBreak } from './link.ts';
 
 /** `decision` overtakes `audit`: at most one bounded commit is in front of it. */
 export type Lane = 'decision' | 'audit';
@@ -14,6 +15,8 @@ export interface Recovery {
   readonly entries: number;
   /** How many of them no checkpoint covered. */
   readonly unsigned: number;
+  /** `continued`: what the mirror holds is the beginning of what is here. `empty`: it has nothing of this log. `unchecked`: it could not be reached. Absent without a mirror. */
+  readonly mirror?: 'continued' | 'empty' | 'unchecked';
 }
 
 /** The head of the shard as of some commit. */
@@ -66,6 +69,8 @@ export interface WriterData {
   readonly vkey: string;
   readonly privateKey: Uint8Array;
   readonly previousKey: SigningKey | undefined;
+  readonly mirror?: Recovery['mirror'];
+  readonly broken: LedgerBreak | undefined;
   readonly version: string;
   readonly settingsDigest: string;
   readonly checkpointIntervalMs: number;

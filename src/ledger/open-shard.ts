@@ -30,6 +30,8 @@ export interface OpenShardOptions {
   /** Of Sealgate, and a digest of its settings: what the `start` entry says about the process. */
   readonly version: string;
   readonly settingsDigest: string;
+  /** Whether the history here was compared with a mirror's before it was opened; undefined when there is none. */
+  readonly mirror?: Recovery['mirror'];
 }
 
 export interface OpenShard {
@@ -64,7 +66,7 @@ export function openShard(options: OpenShardOptions, clock: Clock): OpenShard {
     const path = newest?.path ?? join(dir, shardFileName(shard));
     const store = storeOptions(options, shard, path, lock, clock);
     if (newest === undefined) {
-      const recovery: Recovery = { clean: true, entries: 0, unsigned: 0 };
+      const recovery: Recovery = { clean: true, entries: 0, unsigned: 0, ...compared(options) };
       // Every time, not only after mkdir: the process that made the folder may have been killed before it got here.
       fsyncAncestors(dir);
       Store.create(
@@ -84,6 +86,7 @@ export function openShard(options: OpenShardOptions, clock: Clock): OpenShard {
       clean: opened.lastKind === 'stop',
       entries: opened.size,
       unsigned: opened.size - opened.signedSize,
+      ...compared(options),
     };
     appendStart(opened, path, startEntry(options, shard, recovery));
     return { store: opened, lock, shard, path, recovery, unsealed };
@@ -91,6 +94,11 @@ export function openShard(options: OpenShardOptions, clock: Clock): OpenShard {
     lock.release();
     throw error;
   }
+}
+
+/** What `recovery` says of the mirror. */
+export function compared({ mirror }: OpenShardOptions): Pick<Recovery, 'mirror'> {
+  return mirror === undefined ? {} : { mirror };
 }
 
 /** How a shard of the ledger is opened or created. */
@@ -111,7 +119,7 @@ export function storeOptions(
   };
 }
 
-function appendStart(store: Store, path: string, entry: Staged): void {
+export function appendStart(store: Store, path: string, entry: Staged): void {
   try {
     store.append([entry], true);
   } catch (error) {
@@ -120,13 +128,13 @@ function appendStart(store: Store, path: string, entry: Staged): void {
   }
 }
 
-function startEntry(options: OpenShardOptions, shard: number, recovery: Recovery): Staged {
+export function startEntry(options: OpenShardOptions, shard: number, recovery: Recovery): Staged {
   const { logName, vkey, version, settingsDigest } = options;
   const body = { origin: originOf(logName, shard), vkey, version, settings: settingsDigest, recovery };
   return { kind: 'start', extra: undefined, body: Buffer.from(JSON.stringify(body), 'utf8') };
 }
 
-function prepareFolder(dir: string): void {
+export function prepareFolder(dir: string): void {
   try {
     mkdirSync(dir, { recursive: true, mode: 0o700 });
   } catch (error) {

@@ -3,6 +3,7 @@ import type { Clock } from '../lib/clock.ts';
 import { messageOf, SealgateError } from '../lib/errors.ts';
 import { shardNumberOf } from './files.ts';
 import type { CommittedPart, FromWriter, Head, LedgerNotice, ToWriter, WireError, WriterData } from './messages.ts';
+import { openAfterBreak } from './open-after-break.ts';
 import type { OpenShard } from './open-shard.ts';
 import { type Slice, WriterQueue } from './queue.ts';
 import { fullBecause, nextShard, RotationPostponed } from './rotate.ts';
@@ -42,13 +43,13 @@ export class Writer {
   /** The checkpoint that a new shard was created with, until a head tells of it. */
   #created: string | undefined;
 
-  /** Opens the ledger and says `ready`. Throws the errors of openKeyed. */
+  /** Opens the ledger and says `ready`. Throws the errors of openKeyed and openAfterBreak. */
   constructor(data: WriterData, clock: Clock, ports: WriterPorts) {
     this.#ports = ports;
     this.#data = data;
     this.#clock = clock;
     this.#checkpointIntervalMs = data.checkpointIntervalMs;
-    this.#opened = openKeyed(data, clock);
+    this.#opened = data.broken === undefined ? openKeyed(data, clock) : openAfterBreak(data, data.broken, clock);
     const { store, shard, path, recovery, unsealed } = this.#opened;
     const limits = { softBytes: data.walSoftBytes, hardBytes: data.walHardBytes, maxBytes: data.walMaxBytes };
     const onSeal = (of: string, sealed: boolean): void =>

@@ -17,6 +17,7 @@ export const ERROR_CODES = {
   LEDGER_FULL: 'no space is left to record a decision',
   LEDGER_REMOVAL_REFUSED: 'a shard may not be removed',
   LEDGER_OVERLOADED: 'too much is waiting to be written',
+  LEDGER_ROLLED_BACK: 'the ledger here is not the history that the mirror holds',
   LEDGER_CLOSED: 'the ledger is closed or closing',
   CHECKPOINT_INVALID: 'a checkpoint kept outside the ledger is malformed, altered or of another log',
   KEY_INVALID: 'a key file is missing, malformed, or of the wrong kind',

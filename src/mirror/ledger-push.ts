@@ -65,7 +65,8 @@ export class LedgerPush {
     let behind = 0;
     let oldest: number | undefined;
     for (const { number, path } of shards) {
-      if (this.#complete.has(number)) continue;
+      // What is not pushed any more is an alarm of its own, not a lag that grows for ever.
+      if (this.#complete.has(number) || (this.#diverged.has(number) && number < newest)) continue;
       const push = this.#shards.get(number);
       const reader = TreeReader.open(path);
       try {

@@ -126,6 +126,10 @@ export function createMetrics(version: string) {
     },
   );
   const failed = counter('sealgate_ledger_failed_total', 'Times that the ledger had to stop acknowledging.');
+  const rolledBack = counter(
+    'sealgate_ledger_breaks_total',
+    'Starts that found another history on the volume than the mirror has, and began a new shard.',
+  );
   const expiry = new Gauge({
     name: 'sealgate_certificate_expires_seconds',
     help: 'When the certificate in use ends, in seconds since the Unix epoch.',
@@ -239,6 +243,7 @@ export function createMetrics(version: string) {
         commitSeconds.observe(info.seconds);
       },
       failed: () => failed.inc(),
+      rolledBack: () => rolledBack.inc(),
       rotated: (because: 'entries' | 'bytes' | 'age' | 'wal') => rotations.inc({ because }),
       rotationPostponed: () => postponed.inc(),
       sealed: (shard: number) => void unsealed.delete(shard),

@@ -2,11 +2,14 @@
 import { spawnSync } from 'node:child_process';
 import {
   copyFileSync,
+  cpSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
@@ -97,6 +100,49 @@ describe('starting', () => {
     for (const name of readdirSync(join(dataDir, 'keys'))) rmSync(join(dataDir, 'keys', name));
     const output = await refused({ code: 'LEDGER_WRONG_KEY' });
     expect(output).toMatch(/key/);
+  });
+
+  it('goes on in a new shard when the volume was put back to an older snapshot, or refuses, as it is set', async () => {
+    const args = ['--mirror-url', join(dir, 'mirror'), '--mirror-interval-seconds', '1'];
+    const run = async () => {
+      const gate = await startSealgate({ dataDir, args });
+      expect(await gate.stop()).toBe(0);
+      return gate;
+    };
+    const { vkey } = await run();
+    cpSync(join(dataDir, 'ledger'), join(dir, 'snapshot'), { recursive: true });
+    await run();
+    rmSync(join(dataDir, 'ledger'), { recursive: true });
+    cpSync(join(dir, 'snapshot'), join(dataDir, 'ledger'), { recursive: true });
+    const refusal = await refused({ args: [...args, '--mirror-on-rollback', 'refuse'], code: 'LEDGER_ROLLED_BACK' });
+    expect(refusal).toContain('rolled-back');
+    expect((await run()).output()).toContain('a new shard begins');
+    expect(readdirSync(join(dataDir, 'ledger'))).toContain('shard-000001.sqlite');
+    expect((await run()).output()).not.toContain('a new shard begins');
+    const verified = spawnSync(process.execPath, [MAIN, 'verify', dataDir, '--key', vkey], { encoding: 'utf8' });
+    expect(verified.status, verified.stdout).toBe(11);
+    expect(verified.stdout).toContain('rolled-back');
+  });
+
+  it('starts without its mirror, says so in the record, and ends when the mirror has another history after all', async () => {
+    const mirror = join(dir, 'mirror');
+    const args = ['--mirror-url', mirror, '--mirror-interval-seconds', '1'];
+    await (await startSealgate({ dataDir, args })).stop();
+    cpSync(join(dataDir, 'ledger'), join(dir, 'snapshot'), { recursive: true });
+    await (await startSealgate({ dataDir, args })).stop();
+    rmSync(join(dataDir, 'ledger'), { recursive: true });
+    cpSync(join(dir, 'snapshot'), join(dataDir, 'ledger'), { recursive: true });
+    renameSync(mirror, join(dir, 'away'));
+    symlinkSync(mirror, mirror); // which nothing can be read through
+    const gate = await startSealgate({ dataDir, args });
+    expect(gate.output()).toContain('is checked when it answers');
+    rmSync(mirror);
+    renameSync(join(dir, 'away'), mirror);
+    expect(await gate.ended).toBe(1);
+    expect(gate.output()).toContain('LEDGER_ROLLED_BACK');
+    const after = await startSealgate({ dataDir, args });
+    expect(after.output()).toContain('a new shard begins');
+    expect(await after.stop()).toBe(0);
   });
 
   it('goes on under a new key after sealgate key rotate, and either key verifies all of it', async () => {

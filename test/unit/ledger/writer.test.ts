@@ -16,6 +16,7 @@ function writerHere(shardLimits = DEFAULT_SHARD_LIMITS, root = tempDir()) {
   const data: WriterData = {
     ...{ dir: places(root).dir, logName: name, vkey, privateKey, version: '0', settingsDigest: 'none' },
     previousKey: undefined,
+    broken: undefined,
     ...{ checkpointIntervalMs: 60_000, shardLimits },
     ...{ walSoftBytes: 2 ** 22, walHardBytes: 2 ** 26, walMaxBytes: 2 ** 27, checkpointer: port1 },
   };
