@@ -300,6 +300,23 @@ describe('a mirror', () => {
     expect(await locked({ mode: 'none', legalHold: true })).toEqual(['0']);
   });
 
+  it('without a full tile of a higher level is put together from below', async () => {
+    const store = new MemoryStore();
+    const entries = Array.from({ length: 65_600 }, (_, n) => {
+      const body = JSON.stringify(n === 0 ? { origin: ORIGIN } : n);
+      return { kind: n === 0 ? 'start' : 'event', body: Buffer.from(body) };
+    });
+    await mirrorEntries(store, KEY, 0, entries, [65_600]);
+    for (const path of ['tile/1/000', 'tile/0/007', 'tile/2/000.p/1']) store.erase(at(path));
+    const report = await verify({ store, vkey: KEY.vkey });
+    expect(brief(report).sort()).toEqual([
+      'object-missing tile/0/007 1792-2047 whole',
+      'object-missing tile/1/000 0-65535 whole',
+      'object-missing tile/2/000.p/1 0-65599 whole',
+    ]);
+    expect(report).toMatchObject({ exitCode: 11, history: 'whole', shards: [{ entries: 65_600, bodies: 65_600 }] });
+  });
+
   it('of a log that is not there is not found', async () => {
     const { store } = await mirrored();
     const missing = verifyMirror(store, { keys: [miniKey('other.example/c/0', 9).vkey], nowMs: 0 });
