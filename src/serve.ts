@@ -463,7 +463,8 @@ function redeliveryWindow({ settings: { audit }, ledger, log, started }: Listene
   readonly window: RedeliveryWindow;
   readonly rebuilt: Promise<void>;
 } {
-  const now = () => systemClock().now() / 1000;
+  const clock = systemClock();
+  const now = () => clock.now() / 1000;
   const window = createRedeliveryWindow(audit.redelivery, now);
   const reader = LedgerReader.open(ledger.dir);
   const abort = new AbortController();

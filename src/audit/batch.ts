@@ -16,6 +16,8 @@ const ITEMS = jsonName('items');
 /** What an event must have: texts first, then times. */
 const REQUIRED = jsonNames(['auditID', 'stage', 'level', 'requestReceivedTimestamp', 'stageTimestamp']);
 const REQUIRED_TEXTS = 3;
+/** Where they are; used and forgotten within one call. */
+const REQUIRED_FOUND = new Int32Array(REQUIRED.names.length);
 
 /**
  * A large batch lets other work in between after so long. A decision on its way crosses this thread three times (its request,
@@ -116,7 +118,7 @@ function checkList(types: ReadonlyMap<string, string | undefined>, itemsSeen: bo
 /** Why the item that `doc` holds is not an audit event, or undefined. */
 function eventError(doc: JsonDocument): SealgateError | undefined {
   if (!doc.isObject(0)) return wrong('is not an object');
-  const found = new Int32Array(REQUIRED.names.length);
+  const found = REQUIRED_FOUND;
   doc.findAll(0, REQUIRED, found);
   for (let i = 0; i < found.length; i++) {
     const node = found[i] as Node;

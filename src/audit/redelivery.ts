@@ -121,6 +121,7 @@ interface InFlight {
 
 /** Integers a slot: the four words of the key, the shard, seq in two halves (low 32 bits, rest). */
 const SLOT = 7;
+const WORDS = 4;
 
 /** Place of one of the entries of an append. */
 export function placeAt(places: readonly Place[], index: number): Place {
@@ -192,7 +193,11 @@ class Window implements RedeliveryWindow {
     if (this.#table[this.#probe(words)] !== 0) return;
     if (this.#size === maxEvents) this.#drop();
     const slot = (this.#oldest + this.#size) % maxEvents;
-    this.#ring.set([...words, shard, seq | 0, Math.floor(seq / 2 ** 32)], slot * SLOT);
+    const at = slot * SLOT;
+    for (let i = 0; i < WORDS; i++) this.#ring[at + i] = words[i] as number;
+    this.#ring[at + 4] = shard;
+    this.#ring[at + 5] = seq | 0;
+    this.#ring[at + 6] = Math.floor(seq / 2 ** 32);
     this.#times[slot] = time;
     this.#size++;
     // Dropping moved others about: the free place is looked for only now.
@@ -227,9 +232,19 @@ class Window implements RedeliveryWindow {
     let at = words[0] & mask;
     for (; this.#table[at] !== 0; at = (at + 1) & mask) {
       const slot = ((this.#table[at] as number) - 1) * SLOT;
-      if (words.every((word, i) => this.#ring[slot + i] === word)) break;
+      if (this.#holds(slot, words)) break;
     }
     return at;
+  }
+
+  #holds(slot: number, words: ContentKey['words']): boolean {
+    const ring = this.#ring;
+    return (
+      ring[slot] === words[0] &&
+      ring[slot + 1] === words[1] &&
+      ring[slot + 2] === words[2] &&
+      ring[slot + 3] === words[3]
+    );
   }
 
   #wordsOf(slot: number): ContentKey['words'] {
