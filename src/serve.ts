@@ -23,7 +23,9 @@ import { createLog, type Log } from './lib/log.ts';
 import type { Redactor } from './lib/redaction.ts';
 import { VERSION } from './lib/version.ts';
 import { type Mirrored, openMirrored } from './mirror/mirrored.ts';
+import type { WitnessData } from './mirror/protocol.ts';
 import { checkAtStart, type StartCheck } from './mirror/start-check.ts';
+import { readWitnessPolicy } from './mirror/witness-policy.ts';
 import { startEngine } from './policy/engine.ts';
 import type { BundleInfo, PolicyEngine } from './policy/types.ts';
 import { createRedactor } from './redact/redactor.ts';
@@ -97,6 +99,7 @@ async function build(settings: Settings, digest: string, log: Log, started: Star
   mkdirSync(settings.dataDir, { recursive: true, mode: 0o700 });
   const { key, previousKey } = loadKeys(settings, inData('keys', 'ledger.vkey'), log);
   const vkeys = [key, ...(previousKey === undefined ? [] : [previousKey])].map((one) => one.vkey);
+  const witnesses = witnessesOf(settings, key);
   const compare = mirrorCheck(settings, inData('ledger'), vkeys, log);
   const compared = await compare?.();
   if (compared?.broken !== undefined) metrics.ledger.rolledBack();
@@ -155,7 +158,7 @@ async function build(settings: Settings, digest: string, log: Log, started: Star
       );
     }
   };
-  mirrored = mirrorOf({ settings, ledger, metrics, log, onDiverged: () => void restartWhenBroken() });
+  mirrored = mirrorOf({ settings, ledger, metrics, log, witnesses, onDiverged: () => void restartWhenBroken() });
   if (mirrored !== undefined) checks.push({ name: 'mirror', check: mirrored.check });
   view = openView({
     ...{ ledgerDir: ledger.dir, file: inData('index', 'index.sqlite') },
@@ -248,7 +251,15 @@ function mirrorCheck(
     });
 }
 
+/** Throws WITNESS_POLICY_INVALID: a policy that cannot be read is a mistake of who set it, and not for later. */
+function witnessesOf({ mirror: { url, witnesses } }: Settings, { privateKey }: LedgerKey): WitnessData | undefined {
+  const { policyFile, timeoutSeconds } = witnesses;
+  if (url === '' || policyFile === undefined) return undefined;
+  return { policy: readWitnessPolicy(policyFile).text, privateKey, timeoutMs: timeoutSeconds * 1000 };
+}
+
 interface MirrorParts {
+  readonly witnesses: WitnessData | undefined;
   /** The mirror has another history of the shard that is written. Called once. */
   readonly onDiverged: () => void;
   readonly settings: Settings;
@@ -258,13 +269,14 @@ interface MirrorParts {
 }
 
 /** Undefined when none is configured. What is wrong with its store never keeps the pod from starting. */
-function mirrorOf({ settings, ledger, metrics, log, onDiverged }: MirrorParts): Mirrored | undefined {
+function mirrorOf({ settings, ledger, metrics, log, witnesses, onDiverged }: MirrorParts): Mirrored | undefined {
   if (settings.mirror.url === '') return undefined;
   let diverged = false;
   const mirrorLog = log.child({ part: 'mirror' });
   const mirrored: Mirrored = openMirrored({
     settings: settings.mirror,
     ledger,
+    witnesses,
     log: (level, fields, message) => mirrorLog[level](fields, message),
     onStatus: (status) => {
       count(status);

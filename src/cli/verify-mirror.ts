@@ -7,6 +7,8 @@ import { SealgateError } from '../lib/errors.ts';
 import { LedgerComparison } from '../mirror/compare.ts';
 import type { LockExpectation } from '../mirror/lock-check.ts';
 import { verifyMirror } from '../mirror/verify-mirror.ts';
+import { judgeMirrorCosigned } from '../mirror/witnessed.ts';
+import type { WitnessPolicy } from '../tlog/policy.ts';
 import { UsageError } from './failure.ts';
 import { readKey } from './keys.ts';
 import { openToRead, type StoreFlags } from './store-flags.ts';
@@ -25,6 +27,7 @@ export interface MirrorFlags extends StoreFlags {
 export interface MirrorRun {
   readonly checkpoints: readonly string[];
   readonly onProgress: ((progress: { shard: number; done: number; total: number }) => void) | undefined;
+  readonly policy: WitnessPolicy | undefined;
 }
 
 /** Whether the path is a store of objects rather than a ledger: a URL, or a folder that looks like a mirror or an export. */
@@ -58,7 +61,7 @@ export async function verifyStore(given: string, flags: MirrorFlags, run: Mirror
   const compare = flags.compare === undefined ? undefined : new LedgerComparison(findLedger(flags.compare).folder);
   const store = openToRead(given, flags);
   try {
-    return await verifyMirror(store, {
+    const report = await verifyMirror(store, {
       keys,
       ...(compare === undefined ? {} : { compare }),
       checkpoints: run.checkpoints,
@@ -67,6 +70,7 @@ export async function verifyStore(given: string, flags: MirrorFlags, run: Mirror
       ...(locks === undefined ? {} : { locks }),
       ...(run.onProgress === undefined ? {} : { onProgress: run.onProgress }),
     });
+    return run.policy === undefined ? report : await judgeMirrorCosigned(report, run.policy, store);
   } finally {
     compare?.close();
     store.close();

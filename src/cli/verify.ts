@@ -11,6 +11,9 @@ import {
   type VerifyReport,
 } from '../ledger/verify-report.ts';
 import { messageOf, SealgateError } from '../lib/errors.ts';
+import { readWitnessPolicy } from '../mirror/witness-policy.ts';
+import { judgeCosigned } from '../mirror/witnessed.ts';
+import type { WitnessPolicy } from '../tlog/policy.ts';
 import { UsageError } from './failure.ts';
 import { readKey, readText } from './keys.ts';
 import { addStoreOptions } from './store-flags.ts';
@@ -23,6 +26,7 @@ const WRONG_KEY = 12;
 const PROGRESS_INTERVAL_MS = 200;
 
 interface Flags extends MirrorFlags {
+  readonly policy?: string;
   readonly checkpoint: readonly string[];
   readonly json?: boolean;
 }
@@ -51,6 +55,7 @@ export function register(program: Command): void {
     .option('--min-days <n>', 'mirror: for at least so many days from when it was written', count)
     .option('--min-body-days <n>', 'mirror: the same for bodies, where it is another number', count)
     .option('--compare <dir>', 'mirror: hold this ledger against it')
+    .option('--policy <file>', 'witnesses that have to have cosigned (C2SP tlog-policy): the mirror, or a --checkpoint')
     .option('--json', 'print the report as JSON');
   addStoreOptions(command).action(async (given: string, flags: Flags) => {
     process.exitCode = await run(given, flags);
@@ -67,9 +72,10 @@ async function run(given: string, flags: Flags): Promise<number> {
   try {
     const checkpoints = flags.checkpoint.map((file) => oneNewline(readText(file, 'CHECKPOINT_INVALID')));
     const onProgress = progress?.show;
+    const policy = flags.policy === undefined ? undefined : readWitnessPolicy(flags.policy).policy;
     const report = isStore(given, flags.key)
-      ? await verifyStore(given, flags, { checkpoints, onProgress })
-      : verifyFiles(given, flags, checkpoints, onProgress);
+      ? await verifyStore(given, flags, { checkpoints, onProgress, policy })
+      : verifyFiles(given, flags, checkpoints, onProgress, policy);
     progress?.clear();
     process.stdout.write(flags.json === true ? `${JSON.stringify(report, null, 2)}\n` : formatReport(report));
     return report.exitCode;
@@ -92,11 +98,12 @@ function verifyFiles(
   flags: Flags,
   checkpoints: readonly string[],
   onProgress: ((progress: VerifyProgress) => void) | undefined,
+  policy: WitnessPolicy | undefined,
 ): VerifyReport {
   if (flags.retention !== undefined) throw new UsageError('--retention is for a mirror: a ledger has no locks');
   if (flags.compare !== undefined) throw new UsageError('--compare is for a mirror: give the mirror as the path');
   const { keys, unchecked } = readKeys(given, flags.key);
-  return verifyLedger(given, {
+  const report = verifyLedger(given, {
     keys,
     unchecked,
     checkpoints,
@@ -105,6 +112,7 @@ function verifyFiles(
     ...(flags.to === undefined ? {} : { to: flags.to }),
     ...(onProgress === undefined ? {} : { onProgress }),
   });
+  return policy === undefined ? report : judgeCosigned(report, policy, checkpoints);
 }
 
 /** The keys to verify with: those given, else the one beside the ledger, with the warning that belongs to it. */

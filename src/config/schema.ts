@@ -382,6 +382,20 @@ export const settingsSchema = {
         description:
           'Least time between two entries in the ledger that say what the mirror holds; there is one only when other entries came. 0: none.',
       },
+      witnesses: section('Who is asked to cosign each checkpoint before it is pushed (docs/witnesses.md).', {
+        policyFile: {
+          ...file,
+          description:
+            'Policy (C2SP tlog-policy) that names the witnesses, where they are, and how many have to cosign.',
+        },
+        timeoutSeconds: {
+          type: 'integer',
+          minimum: 1,
+          maximum: 60,
+          default: 5,
+          description: 'Most time that a push waits for a witness. One that failed is left alone for 30 s.',
+        },
+      }),
       retention: section('How long what was written cannot be deleted (Object Lock).', {
         mode: {
           type: 'string',

@@ -30,6 +30,7 @@ export const FINDING_CODES = {
   'tail-missing': 'incomplete',
   'rolled-back': 'incomplete',
   'shard-missing': 'incomplete',
+  'quorum-missing': 'incomplete',
   // Of a mirror or an export.
   'object-changed': 'tampered',
   'object-overwritten': 'tampered',

@@ -51,8 +51,9 @@ export class Anchors {
   #write(): void {
     const { append, onFailure, now, wall } = this.#options;
     if (this.#latest === undefined) return;
-    const { url: store, shard, origin, size, root } = this.#latest;
-    const body = { store, shard, origin, size, root, time: formatMicros(wall()) };
+    const { url: store, shard, origin, size, root, cosigned } = this.#latest;
+    const witnessed = cosigned === undefined ? {} : { cosigned: cosigned.by, checkpoint: cosigned.note };
+    const body = { store, shard, origin, size, root, time: formatMicros(wall()), ...witnessed };
     this.#news = false;
     this.#at = now();
     append({ kind: 'anchor', body: Buffer.from(JSON.stringify(body)) }).catch((error: unknown) => {

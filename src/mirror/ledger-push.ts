@@ -5,7 +5,7 @@ import { TreeReader } from '../ledger/tree-reader.ts';
 import { SealgateError } from '../lib/errors.ts';
 import { timeOf } from './judge.ts';
 import type { MirrorLog } from './log.ts';
-import { type Pushed, ShardPush } from './shard-push.ts';
+import { type Pushed, ShardPush, type ShardPushOptions } from './shard-push.ts';
 import type { Uploader } from './uploader.ts';
 
 export interface LedgerPushOptions {
@@ -13,6 +13,7 @@ export interface LedgerPushOptions {
   readonly uploader: Uploader;
   readonly log: MirrorLog;
   readonly onPushed: (pushed: Pushed) => void;
+  readonly cosign?: ShardPushOptions['cosign'];
 }
 
 /** How far the mirror is behind the ledger. */
@@ -124,8 +125,8 @@ export class LedgerPush {
     path: string,
     act: (push: ShardPush, reader: TreeReader) => Promise<void>,
   ): Promise<void> {
-    const { uploader, log, onPushed } = this.#options;
-    const push = this.#shards.get(number) ?? new ShardPush({ shard: number, uploader, log, onPushed });
+    const { uploader, log, onPushed, cosign } = this.#options;
+    const push = this.#shards.get(number) ?? new ShardPush({ shard: number, uploader, log, onPushed, cosign });
     this.#shards.set(number, push);
     const reader = TreeReader.open(path);
     try {

@@ -3,13 +3,16 @@ import { constants, setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import { systemClock } from '../lib/clock.ts';
 import { type ErrorCode, messageOf, SealgateError } from '../lib/errors.ts';
+import { parsePolicy } from '../tlog/policy.ts';
 import { LedgerPush } from './ledger-push.ts';
 import { MirrorClosing, Patience, sleepUnlessAborted } from './patience.ts';
-import type { FromMirror, MirrorData, MirrorStatus, ToMirror } from './protocol.ts';
+import type { FromMirror, MirrorData, MirrorStatus, ToMirror, WitnessData } from './protocol.ts';
 import { openStore } from './stores/open.ts';
 import type { ObjectStore } from './stores/store.ts';
 import { TroubleReport } from './trouble.ts';
 import { Uploader } from './uploader.ts';
+import { type Submission, WitnessClient, type Witnessed } from './witness-client.ts';
+import { WitnessReport } from './witness-report.ts';
 
 /** How often the ledger is looked at for full tiles: they are pushed as they fill. */
 const LOOK_MS = 500;
@@ -42,6 +45,24 @@ port.on('message', ({ withinMs }: ToMirror) => {
   setTimeout(() => abort.abort(), withinMs).unref();
 });
 
+/** Asking witnesses, when there are any. The policy was read before the thread was started. */
+function openWitnessing(witnesses: WitnessData) {
+  const report = new WitnessReport(log, () => performance.now());
+  const client = new WitnessClient({
+    ...witnesses,
+    policy: parsePolicy(witnesses.policy),
+    now: () => performance.now(),
+  });
+  const cosign = async (submission: Submission): Promise<Witnessed> => {
+    const witnessed = await client.cosign(submission);
+    report.asked(submission, witnessed);
+    return witnessed;
+  };
+  return { report, cosign };
+}
+
+const witnessing = data.witnesses === undefined ? undefined : openWitnessing(data.witnesses);
+
 function connect(): { store: ObjectStore; uploader: Uploader; push: LedgerPush } {
   const store = openStore(data.url, { clock, retention: data.retention, s3: data.s3 });
   const patience = new Patience({
@@ -57,6 +78,7 @@ function connect(): { store: ObjectStore; uploader: Uploader; push: LedgerPush }
     ledgerDir: data.ledgerDir,
     uploader,
     log,
+    cosign: witnessing?.cosign,
     onPushed: ({ root, ...pushed }) => {
       succeeded = clock.now() / 1000;
       send({ type: 'pushed', ...pushed, root: root.toString('hex'), url: store.url });
@@ -79,6 +101,7 @@ function report(): void {
       errors: trouble.counts(),
       ...(trouble.current === undefined ? {} : { problem: trouble.current }),
       diverged: push?.diverged ?? [],
+      ...(witnessing === undefined ? {} : { witnesses: witnessing.report.status }),
     };
     send({ type: 'status', status });
   } catch (error) {

@@ -4,8 +4,9 @@ import { messageOf, SealgateError } from '../lib/errors.ts';
 import { Anchors } from './anchors.ts';
 import type { MirrorLog } from './log.ts';
 import { type Lag, type Mirror, type MirrorOptions, startMirror } from './mirror.ts';
-import type { MirrorStatus } from './protocol.ts';
+import type { MirrorStatus, WitnessData } from './protocol.ts';
 import type { RetentionRule, S3Options } from './stores/options.ts';
+import type { WitnessStatus } from './witness-report.ts';
 
 export interface MirrorSettings {
   readonly url: string;
@@ -31,6 +32,8 @@ export interface MirroredOptions {
   readonly onStatus: (status: MirrorStatus) => void;
   /** Microseconds by the wall clock. */
   readonly wall: () => number;
+  /** Who is asked to cosign what is pushed. */
+  readonly witnesses?: WitnessData | undefined;
   /** For tests. */
   readonly start?: (options: MirrorOptions) => Mirror;
 }
@@ -47,6 +50,12 @@ export interface Mirrored {
   close(withinMs: number): Promise<void>;
 }
 
+function witnessText({ quorum, size, shard, failing, contradicted }: WitnessStatus): string {
+  if (contradicted) return `WITNESS_CONTRADICTS: ${failing.join(', ')} knows another history of this log`;
+  if (quorum) return `${size} entries of shard ${shard} are cosigned`;
+  return `too few witnesses cosign (${failing.join(', ') || 'none was asked yet'})`;
+}
+
 /** More than this many intervals behind is worth a warning. */
 const WARN_INTERVALS = 6;
 
@@ -56,6 +65,7 @@ export function openMirrored({
   log,
   onStatus,
   wall,
+  witnesses,
   start = startMirror,
 }: MirroredOptions): Mirrored {
   const { url, retention, s3, parallel, intervalSeconds, maxLagSeconds } = settings;
@@ -67,7 +77,7 @@ export function openMirrored({
     now: () => performance.now(),
   });
   const mirror = start({
-    data: { ledgerDir: ledger.dir, url, retention, s3, parallel, intervalMs: intervalSeconds * 1000 },
+    data: { ledgerDir: ledger.dir, url, retention, s3, parallel, witnesses, intervalMs: intervalSeconds * 1000 },
     log,
     onPushed: (pushed) => anchors.pushed(pushed),
     onStatus,
@@ -79,14 +89,16 @@ export function openMirrored({
     status: () => mirror.status(),
     check: () => {
       const { entries, seconds } = lag();
-      const { problem, diverged = [] } = mirror.status() ?? {};
+      const { problem, diverged = [], witnesses: cosigning } = mirror.status() ?? {};
       const detail = [
         entries === 0 ? 'nothing is behind' : `${entries} entries behind, the oldest for ${Math.floor(seconds)} s`,
         ...(diverged.length > 0 ? [`MIRROR_DIVERGED: shard ${diverged.join(', ')} has another history there`] : []),
         ...(problem === undefined ? [] : [`${problem.code}: ${problem.message}`]),
+        ...(cosigning === undefined ? [] : [witnessText(cosigning)]),
         ...(tooFar() ? ['more than mirror.maxLagSeconds: audit batches are refused'] : []),
       ].join('; ');
-      const warning = diverged.length > 0 || seconds > WARN_INTERVALS * intervalSeconds;
+      const uncosigned = cosigning !== undefined && (!cosigning.quorum || cosigning.contradicted);
+      const warning = diverged.length > 0 || uncosigned || seconds > WARN_INTERVALS * intervalSeconds;
       return { ok: !tooFar(), detail, warning };
     },
     auditLedger: {

@@ -2,6 +2,7 @@
 import type { ErrorCode } from '../lib/errors.ts';
 import type { RetentionRule, S3Options } from './stores/options.ts';
 import type { UploadCounts } from './uploader.ts';
+import type { WitnessStatus } from './witness-report.ts';
 
 export interface MirrorData {
   readonly ledgerDir: string;
@@ -10,6 +11,16 @@ export interface MirrorData {
   readonly s3: S3Options;
   readonly intervalMs: number;
   readonly parallel: number;
+  /** Absent without witnesses. */
+  readonly witnesses?: WitnessData | undefined;
+}
+
+export interface WitnessData {
+  /** The text of a policy file (C2SP tlog-policy). */
+  readonly policy: string;
+  /** Raw Ed25519 seed of the log's key. */
+  readonly privateKey: Uint8Array;
+  readonly timeoutMs: number;
 }
 
 /** How far the mirror is, as of the last look at the ledger. */
@@ -30,6 +41,8 @@ export interface MirrorStatus {
   readonly problem?: { readonly code: ErrorCode; readonly message: string };
   /** Shards whose history in the store is another one: nothing of them is pushed. */
   readonly diverged: readonly number[];
+  /** Absent without witnesses. */
+  readonly witnesses?: WitnessStatus;
 }
 
 export type ToMirror = { readonly type: 'close'; readonly withinMs: number };
@@ -47,6 +60,7 @@ export type FromMirror =
       readonly news: boolean;
       /** Of the store, for people. */
       readonly url: string;
+      readonly cosigned?: { readonly by: readonly string[]; readonly note: string };
     }
   | {
       readonly type: 'log';

@@ -4,9 +4,10 @@
 import { parseLeaf } from '../ledger/leaf.ts';
 import type { TreeHead, TreeReader } from '../ledger/tree-reader.ts';
 import { SealgateError } from '../lib/errors.ts';
+import { makeConsistencyProof } from '../tlog/consistency.ts';
 import { encodeEntryBundle } from '../tlog/entry-bundle.ts';
 import { leafHash } from '../tlog/merkle.ts';
-import type { NoteVerifier } from '../tlog/note.ts';
+import { type NoteVerifier, parseNote } from '../tlog/note.ts';
 import { TileBuilder } from '../tlog/tile-builder.ts';
 import { hashesAtLevel, TILE_WIDTH, type Tile } from '../tlog/tile-path.ts';
 import { judge, keyOf, MAX_CHECKPOINT_BYTES } from './judge.ts';
@@ -22,6 +23,7 @@ import {
 } from './layout.ts';
 import type { MirrorLog } from './log.ts';
 import type { Upload, Uploader } from './uploader.ts';
+import type { Submission, Witnessed } from './witness-client.ts';
 
 /** While there is more than this to catch up with, checkpoints in between are pushed: a restart goes on from there. */
 const STEP_ENTRIES = 65_536;
@@ -36,6 +38,8 @@ export interface Pushed {
   readonly root: Buffer;
   /** Whether entries other than anchors came since the one before. */
   readonly news: boolean;
+  /** The checkpoint with its cosignatures; absent when nobody cosigned it. */
+  readonly cosigned?: { readonly by: readonly string[]; readonly note: string };
 }
 
 export interface ShardPushOptions {
@@ -43,6 +47,8 @@ export interface ShardPushOptions {
   readonly uploader: Uploader;
   readonly log: MirrorLog;
   readonly onPushed: (pushed: Pushed) => void;
+  /** Asks witnesses for cosignatures of a checkpoint before it is pushed. Never rejects. */
+  readonly cosign?: ((submission: Submission) => Promise<Witnessed>) | undefined;
 }
 
 /** What lies behind the last full bundle. */
@@ -106,7 +112,7 @@ export class ShardPush {
       const last = head.size === shard.head().size;
       await this.#pushFull(shard, builder, head.size);
       if (last && !finish) return;
-      await this.#pushCheckpoint(shard, builder, head);
+      await this.#pushCheckpoint(shard, builder, head, last);
       if (last) break;
     }
     if (sealed) await this.#seal(shard, builder);
@@ -117,7 +123,9 @@ export class ShardPush {
     const head = shard.head();
     const { uploads } = await this.#tail(shard, builder, head.size, true);
     for (const upload of uploads) await this.#options.uploader.replace(upload);
-    const bytes = Buffer.from(head.note);
+    const plain = Buffer.from(head.note);
+    // The one that is there may have cosignatures.
+    const bytes = this.#note !== undefined && sameText(this.#note, plain) ? this.#note : plain;
     await this.#options.uploader.replace({ key: this.#keyOf({ kind: 'checkpoint' }), bytes, of: 'log' });
     this.#note = bytes;
   }
@@ -134,7 +142,7 @@ export class ShardPush {
     }
   }
 
-  async #pushCheckpoint(shard: TreeReader, builder: TileBuilder, head: TreeHead): Promise<void> {
+  async #pushCheckpoint(shard: TreeReader, builder: TileBuilder, head: TreeHead, last: boolean): Promise<void> {
     const { uploader, onPushed, shard: number } = this.#options;
     const { hashes, uploads } = await this.#tail(shard, builder, head.size, false);
     if (!builder.rootWith(hashes).equals(head.root)) {
@@ -144,15 +152,25 @@ export class ShardPush {
     }
     for (const upload of uploads) await uploader.begin(upload);
     await uploader.finish();
-    const bytes = Buffer.from(head.note);
-    await uploader.create({ key: this.#keyOf({ kind: 'checkpoints', size: head.size }), bytes, of: 'log' });
+    // Of a backlog only the end: what it covers is cosigned with it.
+    const witnessed = last ? await this.#cosign(shard, head) : undefined;
+    const bytes = Buffer.from(witnessed?.note ?? head.note);
+    const key = this.#keyOf({ kind: 'checkpoints', size: head.size });
+    await uploader.create({ key, bytes, of: 'log', same: (there) => sameText(there, bytes) });
     await this.#look(shard);
     await uploader.replace({ key: this.#keyOf({ kind: 'checkpoint' }), bytes, of: 'partial' });
     this.#note = bytes;
     this.#pushed = head.size;
     const news = this.#news;
     this.#news = false;
-    onPushed({ shard: number, origin: head.origin, size: head.size, root: head.root, news });
+    const { cosigned: by = [], note = '' } = witnessed ?? {};
+    const pushed = { shard: number, origin: head.origin, size: head.size, root: head.root, news };
+    onPushed(by.length === 0 ? pushed : { ...pushed, cosigned: { by, note } });
+  }
+
+  #cosign(shard: TreeReader, { origin, size, note }: TreeHead): Promise<Witnessed> | undefined {
+    const prove = (oldSize: number) => makeConsistencyProof(oldSize, size, shard.nodes(size));
+    return this.#options.cosign?.({ origin, size, note, prove });
   }
 
   /** Before `checkpoint` is written over: what is there is what we left, or it tells of somebody else. */
@@ -273,6 +291,15 @@ export class ShardPush {
 
   #keyOf(object: MirrorObject): string {
     return mirrorKey(this.#origin, object);
+  }
+}
+
+/** Whether two notes are of the same checkpoint, whoever signed them. `there` is not trusted: who believes it checks signatures. */
+function sameText(there: Buffer, ours: Buffer): boolean {
+  try {
+    return parseNote(there).text === parseNote(ours).text;
+  } catch {
+    return false;
   }
 }
 

@@ -41,8 +41,19 @@ export interface WitnessClientOptions {
   /** Raw Ed25519 seed of the log's key. Other witnesses than ours want a signature under a key that is named like the origin. */
   readonly privateKey: Uint8Array;
   readonly timeoutMs: number;
+  /** Milliseconds that only go forward. */
+  readonly now: () => number;
   /** Default: the platform's. */
   readonly fetch?: typeof fetch;
+}
+
+/** A witness that failed is left alone for so long, so that a push does not wait for it each time. */
+const PAUSE_MS = 30_000;
+
+interface AskedWitness {
+  readonly witness: PolicyWitness;
+  readonly url: string;
+  readonly verifier: NoteVerifier;
 }
 
 export class WitnessClient {
@@ -54,6 +65,8 @@ export class WitnessClient {
   }[];
   /** Size that a witness cosigned last, by witness and origin. */
   readonly #sizes = new Map<string, number>();
+  /** Witnesses that are not asked now, by URL. */
+  readonly #paused = new Map<string, { readonly until: number; readonly error: SealgateError }>();
 
   constructor(options: WitnessClientOptions) {
     this.#options = options;
@@ -76,7 +89,7 @@ export class WitnessClient {
     const { text, signatures } = parseNote(submission.note);
     const submitted = signNote(text, [createSigner(submission.origin, privateKey)], signatures);
     const results = await Promise.allSettled(
-      this.#witnesses.map(({ url, verifier, witness }) => this.#ask(url, witness, verifier, submitted, submission)),
+      this.#witnesses.map((one) => this.#askUnlessPaused(one.url, () => this.#ask(one, submitted, submission))),
     );
     let { note } = submission;
     const cosigned: { name: string; id: number }[] = [];
@@ -94,11 +107,21 @@ export class WitnessClient {
     return { note, cosigned: cosigned.map(keyLabel), failures, quorum: quorumReached(policy, cosigned) };
   }
 
+  async #askUnlessPaused(url: string, ask: () => Promise<string>): Promise<string> {
+    const paused = this.#paused.get(url);
+    if (paused !== undefined && this.#options.now() < paused.until) throw paused.error;
+    try {
+      return await ask();
+    } catch (thrown) {
+      const error = asError(thrown, url);
+      if (error.code !== 'WITNESS_CONTRADICTS') this.#paused.set(url, { until: this.#options.now() + PAUSE_MS, error });
+      throw error;
+    }
+  }
+
   /** The answer of one witness, whose cosignature in it was checked. */
   async #ask(
-    url: string,
-    { key }: PolicyWitness,
-    verifier: NoteVerifier,
+    { url, verifier, witness: { key } }: AskedWitness,
     note: string,
     { origin, size, prove }: Submission,
   ): Promise<string> {

@@ -5,7 +5,12 @@ import { Counter, Gauge, type Registry } from 'prom-client';
 export interface ObservedMirror {
   readonly lag: () => { readonly entries: number; readonly seconds: number };
   readonly status: () =>
-    | { readonly pushed: number; readonly succeeded?: number; readonly diverged: readonly number[] }
+    | {
+        readonly pushed: number;
+        readonly succeeded?: number;
+        readonly diverged: readonly number[];
+        readonly witnesses?: { readonly quorum: boolean; readonly contradicted: boolean; readonly size: number };
+      }
     | undefined;
 }
 
@@ -57,6 +62,19 @@ export function createMirrorMetrics(registry: Registry, observed: ObservedMirror
     'sealgate_mirror_diverged_shards',
     'Shards that are not pushed because the mirror holds another history of them.',
     () => observed.status()?.diverged.length ?? 0,
+  );
+  gauge(
+    'sealgate_witness_quorum',
+    'Whether enough witnesses cosigned the checkpoint that was pushed last; 0 without witnesses, too.',
+    () => (observed.status()?.witnesses?.quorum === true ? 1 : 0),
+  );
+  gauge('sealgate_witness_contradicted', 'Whether a witness knows another history of this log: an alarm.', () =>
+    observed.status()?.witnesses?.contradicted === true ? 1 : 0,
+  );
+  gauge(
+    'sealgate_witness_cosigned_size',
+    'Entries of the newest shard with enough cosignatures that they cover.',
+    () => observed.status()?.witnesses?.size ?? 0,
   );
   const totals = {
     objects: counter('sealgate_mirror_objects_total', 'Objects written to the mirror.'),

@@ -25,6 +25,10 @@ import { toolPath } from '../support/tools.ts';
 const NAME = 'ledger.example/cluster-a/0';
 const ORIGIN = `${NAME}/0`;
 
+/** Each look at it is a minute later: a witness that failed is asked again at once. */
+let minutes = 0;
+const clock = () => ++minutes * 60_000;
+
 function tempDir(): string {
   const dir = mkdtempSync(join(tmpdir(), 'sealgate-witness-'));
   onTestFinished(() => rmSync(dir, { recursive: true, force: true }));
@@ -47,7 +51,7 @@ function logOf(privateKey = generateKeyPairSync('ed25519').privateKey) {
     originVkey: formatVkey(createSigner(ORIGIN, privateKey).key),
     verifier: createVerifier(signer.key),
     client: (policy: string) =>
-      new WitnessClient({ policy: parsePolicy(policy), privateKey: seedOf(privateKey), timeoutMs: 10_000 }),
+      new WitnessClient({ policy: parsePolicy(policy), privateKey: seedOf(privateKey), timeoutMs: 10_000, now: clock }),
     submission: (size: number, mark = 'entry') => ({
       origin: ORIGIN,
       size,

@@ -43,6 +43,7 @@ const GROUPS: readonly [string, string][] = [
   ['ledger', 'Ledger'],
   ['index', 'Index'],
   ['mirror', 'Mirror'],
+  ['witness', 'Witnesses, when a policy of them is configured'],
   ['listener', 'Listeners'],
   ['certificate', 'Certificates'],
   ['build', 'Release'],

@@ -27,6 +27,10 @@ import { rangeRoot } from '../../../src/tlog/subtree.ts';
 import { createVerifier } from '../../../src/tlog/verifier.ts';
 
 const NAME = 'example.com/c/0';
+/** Each look at it is a minute later: a witness that failed is asked again at once. */
+let minutes = 0;
+const clock = () => ++minutes * 60_000;
+
 const newKey = () => generateKeyPairSync('ed25519').privateKey;
 
 /** A log of entries `mark 0`, `mark 1` … */
@@ -184,7 +188,7 @@ describe('a witness', () => {
 
 describe('asking witnesses', () => {
   /** Witnesses of one log behind HTTP, and a client with a policy of them. */
-  async function network(count: number, threshold: number) {
+  async function network(count: number, threshold: number, now = clock) {
     const logKey = newKey();
     const scenes = Array.from({ length: count }, () => scene({ logKey }));
     const servers = scenes.map(({ witness }) => ({ witness, answer: undefined as [number, string] | undefined }));
@@ -207,7 +211,7 @@ describe('asking witnesses', () => {
     const lines = scenes.map(({ witness }, i) => `witness w${i} ${witness.vkey} ${urls[i]}\n`);
     const names = scenes.map((_one, i) => `w${i}`).join(' ');
     const policy = parsePolicy(`${lines.join('')}group all ${threshold} ${names}\nquorum all\n`);
-    const create = () => new WitnessClient({ policy, privateKey: seedOf(logKey), timeoutMs: 5000 });
+    const create = () => new WitnessClient({ policy, privateKey: seedOf(logKey), timeoutMs: 5000, now });
     let client = create();
     const restart = () => {
       client = create();
@@ -262,6 +266,18 @@ describe('asking witnesses', () => {
     });
   });
 
+  it('leaves a witness that failed alone for a while, and says its error meanwhile', async () => {
+    let time = 0;
+    const { submit, servers } = await network(2, 1, () => time);
+    servers[0]!.answer = [500, 'no'];
+    expect((await submit(3)).failures[0]!.error.message).toContain('500');
+    servers[0]!.answer = undefined;
+    time = 29_000;
+    expect(await submit(4)).toMatchObject({ quorum: true, failures: [{ witness: 'w0' }] });
+    time = 31_000;
+    expect(await submit(5)).toMatchObject({ quorum: true, failures: [] });
+  });
+
   it('bounds what it reads, and does not follow redirects', async () => {
     const { submit, servers } = await network(1, 1);
     servers[0]!.answer = [200, 'x'.repeat(100_000)];
@@ -277,7 +293,7 @@ describe('asking witnesses', () => {
     const { policy, log, note } = await network(1, 1);
     const [one] = policy.witnesses;
     const dead = { ...policy, witnesses: [{ ...one!, url: 'http://127.0.0.1:9/' }] };
-    const client = new WitnessClient({ policy: dead, privateKey: seedOf(key), timeoutMs: 2000 });
+    const client = new WitnessClient({ policy: dead, privateKey: seedOf(key), timeoutMs: 2000, now: clock });
     const result = await client.cosign({ origin: `${NAME}/0`, size: 3, note: note(3), prove: () => [] });
     expect(result).toMatchObject({
       quorum: false,
