@@ -6,6 +6,7 @@ import { createAdmissionHandler } from './admission/handler.ts';
 import { createApi } from './api/app.ts';
 import { createQueries } from './api/queries.ts';
 import { createAuditHandler } from './audit/handler.ts';
+import { createPrecedence } from './audit/precedence.ts';
 import { createRedeliveryWindow, type RedeliveryWindow, rebuild } from './audit/redelivery.ts';
 import type { LoadedSettings } from './config/loader.ts';
 import type { Settings } from './config/schema.ts';
@@ -393,23 +394,26 @@ async function openListeners(parts: ListenerParts): Promise<{ admission: TlsList
     if (cut.some((count) => count > 0)) log.warn({ cut }, 'requests were cut off while stopping');
   });
   const admissionLog = log.child({ part: 'admission' });
+  const precedence = createPrecedence(() => performance.now());
   const admission = await openTls(parts, 'admission', {
     path: settings.admission.path,
     bodyLimitBytes: settings.admission.bodyLimitBytes,
-    handler: createAdmissionHandler({
-      engine: counted(engine, metrics),
-      ledger,
-      redactor,
-      settings: settings.admission,
-      metrics: metrics.admission,
-      log: admissionLog,
-    }),
+    handler: precedence.of(
+      createAdmissionHandler({
+        engine: counted(engine, metrics),
+        ledger,
+        redactor,
+        settings: settings.admission,
+        metrics: metrics.admission,
+        log: admissionLog,
+      }),
+    ),
   });
   open.push(admission);
   const auditLog = log.child({ part: 'audit' });
   const handle = createAuditHandler({
     ...{ ledger: parts.auditLedger, redactor, window, settings: settings.audit },
-    decisionsWaiting: () => admission.inFlight > 0,
+    decisionsWaiting: precedence.holds,
     ...{ metrics: metrics.audit, log: auditLog },
   });
   const audit = await openTls(parts, 'audit', {

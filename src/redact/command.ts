@@ -14,6 +14,14 @@ const TELLING =
 /** A name that tells where a credential is, or what it is like, not what it is. */
 const ABOUT = /(?:file|path|dir|directory|name|url|uri|endpoint|ttl|expiry|type|policy|mode|length|size|count)$/i;
 
+/** What is in every telling name, looser than TELLING; a percent sign can stand for any of its letters in a URI. */
+const LOOSE = /token|pass|secret|credential|key|auth|bearer|jwt|cookie|session|pwd|%/i;
+
+/** False when there is certainly no telling name in a text. */
+export function mayBeTelling(text: string): boolean {
+  return LOOSE.test(text);
+}
+
 /** Whether a variable, flag, header or parameter of this name holds a credential. */
 export function isTelling(name: string): boolean {
   return TELLING.test(name) && !ABOUT.test(name);

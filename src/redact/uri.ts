@@ -1,6 +1,6 @@
 // Credentials in the request URI of an audit event: the command of an exec, the query of a proxied request, parameters with a
 // telling name anywhere.
-import { announcesCredential, cutSpans, isTelling, type Span } from './command.ts';
+import { announcesCredential, cutSpans, isTelling, mayBeTelling, type Span } from './command.ts';
 import { REDACTED } from './scrub.ts';
 
 /** A session with a container or a request passed on: what follows the subresource is not Kubernetes' own. */
@@ -26,7 +26,7 @@ export function pathOf(uri: string): string {
 /** Whether the name of a parameter says that it is a credential. */
 export function hasTellingParameter(uri: string): boolean {
   const query = uri.indexOf('?');
-  if (query < 0) return false;
+  if (query < 0 || !mayBeTelling(uri.slice(query))) return false;
   return uri
     .slice(query + 1)
     .split('&')

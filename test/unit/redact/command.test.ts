@@ -1,5 +1,12 @@
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { announcesCredential, createCommandSearch, cutSpans, isTelling } from '../../../src/redact/command.ts';
+import {
+  announcesCredential,
+  createCommandSearch,
+  cutSpans,
+  isTelling,
+  mayBeTelling,
+} from '../../../src/redact/command.ts';
 
 const search = createCommandSearch([]);
 
@@ -78,5 +85,22 @@ describe('the search for credentials in a command', () => {
       // Quadratic would be minutes.
       expect(performance.now() - began, bit).toBeLessThan(4000);
     }
+  });
+});
+
+describe('the first look at a text', () => {
+  it('passes over no telling name, however it is put together', () => {
+    const parts =
+      'token passw passphrase passwd secret credential api access private encryption key auth or is z bearer jwt cookie session id pwd pass _ . - x 1'.split(
+        ' ',
+      );
+    const part = fc.constantFrom(...parts).chain((text) => fc.constantFrom(text, text.toUpperCase()));
+    void fc.assert(
+      fc.property(fc.array(part, { maxLength: 6 }), (words) => {
+        const name = words.join('');
+        if (isTelling(name)) expect([name, mayBeTelling(`?a=b&${name}=c`)]).toEqual([name, true]);
+      }),
+      { numRuns: 5000 },
+    );
   });
 });
