@@ -1,10 +1,9 @@
 // How a command about a ledger ends when it cannot do what it was asked: one line on standard error and an exit code.
 import { type ErrorCode, messageOf, SealgateError } from '../lib/errors.ts';
+import { exitStatus } from './exit-status.ts';
 import { escapeTerminal } from './terminal.ts';
 
-const COULD_NOT_RUN = 1;
 const USAGE = 2;
-const TAMPERED = 10;
 
 /** The command line names something that makes no sense. */
 export class UsageError extends Error {
@@ -19,7 +18,7 @@ export function fail(command: string, thrown: unknown): number {
   }
   const code = thrown instanceof SealgateError ? thrown.code : 'INTERNAL';
   process.stderr.write(`sealgate ${command}: ${code}: ${escapeTerminal(messageOf(thrown))}\n`);
-  return code === 'LEDGER_CORRUPT' || code === 'RESTORE_UNPROVEN' ? TAMPERED : COULD_NOT_RUN;
+  return exitStatus(code);
 }
 
 /** An error of ours for what the system refused: `what` and the system's reason. */

@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander';
 import { messageOf, SealgateError } from '../lib/errors.ts';
 import { VERSION } from '../lib/version.ts';
 import { keepCompiled } from './compiled.ts';
+import { COULD_NOT_RUN, exitStatus } from './exit-status.ts';
 
 /** What a command line that makes no sense ends with; 1 is for what could not be done. */
 const USAGE = 2;
@@ -50,6 +51,6 @@ try {
   } else {
     const code = error instanceof SealgateError ? `${error.code}: ` : '';
     process.stderr.write(`sealgate: ${code}${messageOf(error)}\n`);
-    process.exitCode = 1;
+    process.exitCode = error instanceof SealgateError ? exitStatus(error.code) : COULD_NOT_RUN;
   }
 }

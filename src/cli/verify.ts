@@ -14,6 +14,7 @@ import { messageOf, SealgateError } from '../lib/errors.ts';
 import { readWitnessPolicy } from '../mirror/witness-policy.ts';
 import { judgeCosigned } from '../mirror/witnessed.ts';
 import type { WitnessPolicy } from '../tlog/policy.ts';
+import { exitStatus } from './exit-status.ts';
 import { UsageError } from './failure.ts';
 import { readKey, readText } from './keys.ts';
 import { addStoreOptions } from './store-flags.ts';
@@ -21,8 +22,6 @@ import { escapeTerminal } from './terminal.ts';
 import { isStore, type MirrorFlags, verifyStore } from './verify-mirror.ts';
 
 const USAGE = 2;
-const COULD_NOT_RUN = 1;
-const WRONG_KEY = 12;
 const PROGRESS_INTERVAL_MS = 200;
 
 interface Flags extends MirrorFlags {
@@ -89,7 +88,7 @@ async function run(given: string, flags: Flags): Promise<number> {
     if (flags.json === true)
       process.stdout.write(`${JSON.stringify({ report: 1, error: { code, message: messageOf(thrown) } }, null, 2)}\n`);
     process.stderr.write(`sealgate verify: ${code}: ${escapeTerminal(messageOf(thrown))}\n`);
-    return code === 'LEDGER_WRONG_KEY' ? WRONG_KEY : COULD_NOT_RUN;
+    return exitStatus(code);
   }
 }
 

@@ -85,7 +85,10 @@ export function checkNewestLink(
   checkLinked(newest, before);
 }
 
-/** Throws LEDGER_CORRUPT when `newest` does not begin with a link to the shard `before` it, or that does not end as the link says. */
+/**
+ * Throws LEDGER_MIXED when the shard `before` is another ledger's, LEDGER_CORRUPT when `newest` does not begin with a link to it, or it
+ * does not end as the link says.
+ */
 export function checkLinked(newest: ShardFile, before: ShardFile): ShardEnd {
   const link = readShard(newest.path, readLink);
   if (link === undefined || link.shard !== before.number) {
@@ -95,6 +98,14 @@ export function checkLinked(newest: ShardFile, before: ShardFile): ShardEnd {
     );
   }
   const end = readShard(before.path, readEnd);
+  const [theirs, ours] = [end?.checkpoint, link.checkpoint].map((note) => note?.split('\n', 1)[0]);
+  const logOf = (origin = '') => origin.replace(/\/\d+$/, '');
+  if (theirs !== undefined && logOf(theirs) !== logOf(ours)) {
+    throw new SealgateError(
+      'LEDGER_MIXED',
+      `${before.path} is ${theirs}, of another ledger than ${newest.path}, which continues ${ours}: keep the shards of one ledger in one folder, and put the right one back`,
+    );
+  }
   if (
     end === undefined ||
     end.size !== link.size ||

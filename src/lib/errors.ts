@@ -7,6 +7,7 @@ export const ERROR_CODES = {
   LEDGER_NOT_FOUND: 'the folder holds no ledger',
   LEDGER_NOT_A_LEDGER: 'a file in the folder is not a ledger shard',
   LEDGER_FORMAT_NEWER: 'the ledger was written by a newer release',
+  LEDGER_MIXED: 'the folder holds shards of two ledgers',
   LEDGER_LOCKED: 'another process is writing this ledger',
   LEDGER_READ_ONLY: 'the ledger folder or file cannot be written',
   LEDGER_WRONG_KEY: 'the ledger is signed by another key',

@@ -131,20 +131,20 @@ describe('sealgate check', () => {
     expect(check(file, '--key', stranger, '--key', key, '--key', ledger.vkey).status).toBe(0);
   });
 
-  it('exits 1 when it cannot run: no file, a file without end, no usable key', () => {
+  it('exits with a status of its own when it cannot run: no file, a file without end, no usable key', () => {
     expect(check(join(ledger.data, 'none'), '--key', ledger.vkey)).toMatchObject({
       status: 1,
       stderr: expect.stringContaining('PROOF_INVALID: the proof file'),
     });
     expect(check('/dev/zero', '--key', ledger.vkey).status).toBe(10);
     const privateKey = join(ledger.data, 'keys', 'ledger.key');
-    for (const [key, code] of [
-      [privateKey, 'KEY_PRIVATE'],
-      [join(ledger.data, 'none'), 'KEY_INVALID'],
-      ['nonsense', 'KEY_INVALID'],
+    for (const [key, code, exit] of [
+      [privateKey, 'KEY_PRIVATE', 26],
+      [join(ledger.data, 'none'), 'KEY_INVALID', 1],
+      ['nonsense', 'KEY_INVALID', 1],
     ] as const) {
       const { status, stdout, stderr } = check(file, '--key', key, '--json');
-      expect(status).toBe(1);
+      expect(status).toBe(exit);
       expect(stderr).toContain(code);
       expect(JSON.parse(stdout)).toMatchObject({ report: 1, error: { code } });
     }

@@ -133,7 +133,7 @@ describe('sealgate query', () => {
   });
 
   it.each([
-    [['--ledger', 'nowhere'], 1, 'LEDGER_NOT_FOUND'],
+    [['--ledger', 'nowhere'], 20, 'LEDGER_NOT_FOUND'],
     [['--server', 'http://127.0.0.1:1'], 1, 'QUERY_UNAVAILABLE'],
     [['--server', 'localhost'], 1, 'QUERY_INVALID'],
     [['--server', 'http://127.0.0.1:1', '--ledger', 'x'], 2, 'exclude one another'],

@@ -68,6 +68,6 @@ describe('sealgate verify of a folder of objects', () => {
     expect(await sealgate('verify', dir, '--key', KEY.vkey, '--min-days', '3')).toMatchObject({ status: 2 });
     expect(await sealgate('verify', dir, '--key', KEY.vkey, '--retention', 'soft')).toMatchObject({ status: 2 });
     expect(await sealgate('verify', dir, '--key', KEY.vkey, '--retention', 'governance')).toMatchObject({ status: 10 });
-    expect(await sealgate('verify', tempDir(), '--key', KEY.vkey)).toMatchObject({ status: 1 });
+    expect(await sealgate('verify', tempDir(), '--key', KEY.vkey)).toMatchObject({ status: 20 });
   });
 });

@@ -108,19 +108,19 @@ describe('sealgate verify', () => {
     expect(verify(data, '--key', KEY.vkey)).toMatchObject({ status: 11 });
   });
 
-  it('exits 1 with a code and a reason when it cannot run', () => {
+  it('exits with a code, a status and a reason when it cannot run', () => {
     const pem = KEY.privateKey.export({ format: 'pem', type: 'pkcs8' }).toString();
-    const cases: readonly [args: string[], message: string][] = [
+    const cases: readonly [args: string[], message: string, exit?: number][] = [
       [[data], 'KEY_INVALID: give the verifying key with --key'],
-      [[path.join(data, 'nowhere'), '--key', KEY.vkey], 'LEDGER_NOT_FOUND'],
-      [[data, '--key', write('ledger.key', pem)], 'KEY_PRIVATE'],
+      [[path.join(data, 'nowhere'), '--key', KEY.vkey], 'LEDGER_NOT_FOUND', 20],
+      [[data, '--key', write('ledger.key', pem)], 'KEY_PRIVATE', 26],
       [[data, '--key', 'nonsense'], 'KEY_INVALID: nonsense is neither a vkey'],
       [[data, '--key', KEY.vkey, '--checkpoint', write('bad.txt', 'x')], 'CHECKPOINT_INVALID'],
-      [[write('file.txt', 'not a ledger'.repeat(100)), '--key', KEY.vkey], 'LEDGER_NOT_A_LEDGER'],
+      [[write('file.txt', 'not a ledger'.repeat(100)), '--key', KEY.vkey], 'LEDGER_NOT_A_LEDGER', 21],
     ];
-    for (const [args, message] of cases) {
+    for (const [args, message, exit = 1] of cases) {
       const { status, stderr } = verify(...args);
-      expect({ args, status, stderr }).toMatchObject({ status: 1, stderr: expect.stringContaining(message) });
+      expect({ args, status, stderr }).toMatchObject({ status: exit, stderr: expect.stringContaining(message) });
       expect(stderr).not.toContain('PRIVATE KEY-----\nM');
     }
     const json = verify(path.join(data, 'nowhere'), '--key', KEY.vkey, '--json');
