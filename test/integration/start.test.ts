@@ -83,7 +83,7 @@ describe('starting', () => {
     db.pragma('user_version = 99');
     db.close();
     const before = readFileSync(file);
-    const output = await refused({ code: 'LEDGER_FORMAT_NEWER' });
+    const output = await refused({ code: 'LEDGER_FORMAT_NEWER', status: 22 });
     expect(output).toContain('99');
     expect(readFileSync(file).equals(before)).toBe(true);
   });
@@ -92,13 +92,13 @@ describe('starting', () => {
     await once();
     const file = join(dataDir, 'ledger', SHARD);
     truncateSync(file, 8192);
-    expect(await refused({ code: 'LEDGER_CORRUPT' })).toContain('sealgate verify');
+    expect(await refused({ code: 'LEDGER_CORRUPT', status: 10 })).toContain('sealgate verify');
   });
 
   it('refuses a ledger that was signed by another key', async () => {
     await once();
     for (const name of readdirSync(join(dataDir, 'keys'))) rmSync(join(dataDir, 'keys', name));
-    const output = await refused({ code: 'LEDGER_WRONG_KEY' });
+    const output = await refused({ code: 'LEDGER_WRONG_KEY', status: 12 });
     expect(output).toMatch(/key/);
   });
 
@@ -165,7 +165,7 @@ describe('starting', () => {
   it('refuses a file that is no ledger', async () => {
     mkdirSync(join(dataDir, 'ledger'), { recursive: true });
     copyFileSync(import.meta.filename, join(dataDir, 'ledger', SHARD));
-    await refused({ code: 'LEDGER_NOT_A_LEDGER' });
+    await refused({ code: 'LEDGER_NOT_A_LEDGER', status: 21 });
   });
 
   it('refuses a certificate without its key', async () => {
