@@ -25,6 +25,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandFile>>> = {
   mirror: () => import('./mirror.ts'),
   key: () => import('./key.ts'),
   witness: () => import('./witness.ts'),
+  policy: () => import('./policy.ts'),
 };
 
 // Before the commands are loaded: what is loaded until then is little.

@@ -5,8 +5,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { SealgateError } from '../lib/errors.ts';
+import { nearestName } from '../lib/nearest.ts';
 import { refusalReason, supportedCapabilities } from './capabilities.ts';
-import { parseModules } from './modules.ts';
+import { type Module, parseModules, ruleAt } from './modules.ts';
 import { runOpa } from './opa.ts';
 import { policiesOf } from './policies.ts';
 import { digestSources, readSources, type SourceFile } from './sources.ts';
@@ -29,29 +30,39 @@ export function rulesOf(policies: readonly PolicyInfo[]): BundleRule[] {
   return policies.flatMap(({ policy, rules }) => rules.map((rule) => ({ ...rule, policy })));
 }
 
+/** A copy of exactly the bytes that were digested, in a temporary folder: OPA's messages carry paths relative to it. */
+export interface StagedFolder {
+  readonly dir: string;
+  /** A folder beside it, for what is made of it. */
+  readonly work: string;
+  readonly sources: readonly SourceFile[];
+}
+
+/** Reads the folder and gives a copy of it to `use`; removed afterwards. Throws what readSources throws. */
+export async function withStaged<T>(dir: string, use: (staged: StagedFolder) => Promise<T>): Promise<T> {
+  const sources = readSources(dir);
+  const work = mkdtempSync(join(tmpdir(), 'sealgate-build-'));
+  try {
+    const staged = join(work, 'bundle');
+    for (const source of sources) stage(staged, source);
+    return await use({ dir: staged, work, sources });
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
 /**
  * Compiles the folder `dir` with the opa binary `opa`. Throws POLICY_INVALID with file and line for what does not parse
  * or compile, for wrong METADATA, and for built-ins that are not available.
  */
-export async function buildBundle(opa: string, dir: string): Promise<CompiledBundle> {
-  const sources = readSources(dir);
-  const { digest, files } = digestSources(sources);
-  const work = mkdtempSync(join(tmpdir(), 'sealgate-build-'));
-  try {
-    // OPA compiles a copy of exactly the bytes that were digested, and its messages carry paths relative to it.
-    const staged = join(work, 'bundle');
-    for (const source of sources) stage(staged, source);
-    const modules = await parseModules(opa, staged, pathsOf(sources));
+export function buildBundle(opa: string, dir: string): Promise<CompiledBundle> {
+  return withStaged(dir, async (staged) => {
+    const { digest, files } = digestSources(staged.sources);
+    const modules = await parseModules(opa, staged.dir, regoPaths(staged.sources));
     const policies = policiesOf(modules);
-    const compiled = await compile(
-      opa,
-      work,
-      rulesOf(policies).map((rule) => rule.entrypoint),
-    );
+    const compiled = await compile(opa, staged, modules, policies);
     return { info: { digest, files, policies }, ...compiled };
-  } finally {
-    rmSync(work, { recursive: true, force: true });
-  }
+  });
 }
 
 function stage(dir: string, source: SourceFile): void {
@@ -60,20 +71,19 @@ function stage(dir: string, source: SourceFile): void {
   writeFileSync(file, source.bytes);
 }
 
-function pathsOf(sources: readonly SourceFile[]): string[] {
+export function regoPaths(sources: readonly SourceFile[]): string[] {
   return sources.filter((source) => source.kind === 'rego').map((source) => source.path);
 }
 
-async function compile(
+/** `opa build` with one entrypoint for each rule of `policies`. Throws POLICY_INVALID. */
+export async function compile(
   opa: string,
-  work: string,
-  entrypoints: readonly string[],
+  { work }: Pick<StagedFolder, 'work'>,
+  modules: readonly Module[],
+  policies: readonly PolicyInfo[],
 ): Promise<{ wasm: Uint8Array; data: Uint8Array }> {
-  const capabilities = await runOpa(opa, ['capabilities', '--current'], work);
-  if (!capabilities.ok)
-    throw new SealgateError('POLICY_INVALID', `${opa} capabilities failed: ${capabilities.stderr.trim()}`);
-  const { json, refused } = supportedCapabilities(capabilities.stdout);
-  writeFileSync(join(work, 'capabilities.json'), json);
+  const entrypoints = rulesOf(policies).map((rule) => rule.entrypoint);
+  const available = await restrict(opa, work);
   const flags = [
     '--target=wasm',
     '--wasm-include-print',
@@ -82,25 +92,56 @@ async function compile(
   ];
   const args = ['build', ...flags, ...entrypoints.map((entrypoint) => `--entrypoint=${entrypoint}`), '--bundle', '.'];
   const built = await runOpa(opa, args, join(work, 'bundle'));
-  if (!built.ok) throw new SealgateError('POLICY_INVALID', describeBuild(built.stderr || built.stdout, refused));
+  if (!built.ok) {
+    const lines = describeBuild(built.stderr || built.stdout);
+    const described = lines.map((line) => withRule(withBuiltin(line, available), modules));
+    throw new SealgateError('POLICY_INVALID', described.join('\n'));
+  }
   const files = readTar(gunzipSync(readFileSync(join(work, 'bundle.tar.gz'))));
   const wasm = files.get('policy.wasm');
   if (wasm === undefined) throw new SealgateError('POLICY_INVALID', 'opa build gave no Wasm module');
   return { wasm, data: files.get('data.json') ?? Buffer.from('{}') };
 }
 
-/** OPA's errors, one a line, with the reason beside a built-in that exists in OPA but not here. */
-function describeBuild(output: string, refused: ReadonlySet<string>): string {
-  const lines = output
+/** The built-ins that a policy may use, and those of OPA that it may not. */
+export interface Available {
+  readonly known: readonly string[];
+  readonly refused: ReadonlySet<string>;
+}
+
+/** Writes the capabilities that OPA has to keep to as capabilities.json in `work`. */
+export async function restrict(opa: string, work: string): Promise<Available> {
+  const capabilities = await runOpa(opa, ['capabilities', '--current'], work);
+  if (!capabilities.ok)
+    throw new SealgateError('POLICY_INVALID', `${opa} capabilities failed: ${capabilities.stderr.trim()}`);
+  const { json, refused } = supportedCapabilities(capabilities.stdout);
+  writeFileSync(join(work, 'capabilities.json'), json);
+  const { builtins }: { builtins: readonly { readonly name: string }[] } = JSON.parse(json);
+  return { known: builtins.map(({ name }) => name), refused };
+}
+
+/** OPA's errors, one a line. */
+function describeBuild(output: string): string[] {
+  return output
     .split('\n')
     .map((line) => line.trimEnd().replace(/^error: (load error: |bundle [^:]*: )?/, ''))
     .filter((line) => line !== '' && !/^\d+ errors? occurred(?: during loading)?:$/.test(line))
     .map((line) => line.replace(/^1 error occurred: /, ''));
-  return lines
-    .map((line) => {
-      const name = /undefined function (\S+)/.exec(line)?.[1];
-      if (name === undefined || !refused.has(name)) return line;
-      return line.replace(`undefined function ${name}`, `built-in ${name} is not available: ${refusalReason(name)}`);
-    })
-    .join('\n');
+}
+
+/** The message with the reason beside a built-in that exists in OPA but not here, and with the likely name beside a slip. */
+export function withBuiltin(message: string, { known, refused }: Available): string {
+  const name = /undefined function (\S+)/.exec(message)?.[1];
+  if (name === undefined) return message;
+  if (refused.has(name))
+    return message.replace(`undefined function ${name}`, `built-in ${name} is not available: ${refusalReason(name)}`);
+  const probable = nearestName(name, known);
+  return probable === undefined ? message : `${message}; did you mean ${probable}?`;
+}
+
+/** `file:line: …` with the rule that the line is part of. */
+export function withRule(message: string, modules: readonly Module[]): string {
+  const [, file, row] = /^(.+?\.rego):(\d+): /.exec(message) ?? [];
+  const rule = file === undefined ? undefined : ruleAt(modules, file, Number(row));
+  return rule === undefined ? message : `${message} (rule ${rule})`;
 }

@@ -32,6 +32,9 @@ export interface ModuleRule {
   readonly head: RuleHead;
   readonly location: Location;
   readonly annotations?: readonly Annotation[];
+  /** As OPA wrote it; only searched for names. */
+  readonly body?: unknown;
+  readonly else?: unknown;
 }
 
 export interface Module {
@@ -109,4 +112,16 @@ function describeErrors(output: string, path: string): string[] {
     // Not JSON: opa failed before it parsed anything; its own words follow.
   }
   return [`${path}:1: ${output.trim() || 'opa parse failed without a message'}`];
+}
+
+export function ruleName({ head }: ModuleRule): string {
+  return head.name ?? String(head.ref?.[0]?.value ?? '');
+}
+
+/** Name of the rule of `file` whose text holds the line `row`, undefined above the first one. */
+export function ruleAt(modules: readonly Module[], file: string, row: number): string | undefined {
+  const rules = modules.find((module) => module.file === file)?.rules ?? [];
+  const before = rules.filter((rule) => rule.location.row <= row);
+  const last = before.toSorted((a, b) => a.location.row - b.location.row).at(-1);
+  return last === undefined ? undefined : ruleName(last);
 }

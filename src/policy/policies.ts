@@ -3,7 +3,7 @@
 import { SealgateError } from '../lib/errors.ts';
 import { nearestName } from '../lib/nearest.ts';
 import { checkAnnotation, readSettings, type Settings } from './metadata.ts';
-import type { Annotation, Module, ModuleRule } from './modules.ts';
+import { type Annotation, type Module, type ModuleRule, ruleName } from './modules.ts';
 import type { Action, PolicyInfo, RuleInfo } from './types.ts';
 import { parseMetadata, type YamlValue } from './yaml-block.ts';
 
@@ -11,27 +11,42 @@ import { parseMetadata, type YamlValue } from './yaml-block.ts';
 const ENTRY_RULES: Readonly<Record<string, Action>> = { deny: 'deny', violation: 'deny', warn: 'warn' };
 const ENTRY_NAMES = Object.keys(ENTRY_RULES);
 
-/** Packages admission.<name> of `modules`, by name. Throws POLICY_INVALID. */
+/** Packages admission.<name> of `modules`, by name. Throws POLICY_INVALID with what is wrong with each module and policy. */
 export function policiesOf(modules: readonly Module[]): PolicyInfo[] {
+  const problems: string[] = [];
   const packages = new Map<string, Module[]>();
   for (const module of modules) {
-    const [stray] = module.strayMetadata;
-    if (stray !== undefined)
-      refuse(module, stray, 'this is not read as METADATA: write "# METADATA", right above a package or rule');
-    for (const annotation of module.annotations) checkAnnotation(blockOf(annotation, module.file));
-    if (module.package[0] !== 'admission') checkPackageName(module);
-    else {
-      const name = admissionName(module);
-      packages.set(name, [...(packages.get(name) ?? []), module]);
-    }
+    const name = attempt(problems, () => packageOf(module));
+    if (name !== undefined) packages.set(name, [...(packages.get(name) ?? []), module]);
   }
-  if (packages.size === 0) {
-    throw new SealgateError(
-      'POLICY_INVALID',
-      'no file declares a package admission.<name>: there is nothing to enforce',
-    );
+  const sorted = [...packages].sort(([a], [b]) => (a < b ? -1 : 1));
+  const policies = sorted.flatMap(([name, parts]) => attempt(problems, () => policyOf(name, parts)) ?? []);
+  if (problems.length === 0 && policies.length === 0)
+    problems.push('no file declares a package admission.<name>: there is nothing to enforce');
+  if (problems.length > 0) throw new SealgateError('POLICY_INVALID', problems.join('\n'));
+  return policies;
+}
+
+/** What is wrong with one is told beside what is wrong with the others. */
+function attempt<T>(problems: string[], act: () => T): T | undefined {
+  try {
+    return act();
+  } catch (error) {
+    if (!(error instanceof SealgateError)) throw error;
+    problems.push(error.message);
+    return undefined;
   }
-  return [...packages].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, parts]) => policyOf(name, parts));
+}
+
+/** Name of the policy that the module is part of; undefined for helpers and policies over events. */
+function packageOf(module: Module): string | undefined {
+  const [stray] = module.strayMetadata;
+  if (stray !== undefined)
+    refuse(module, stray, 'this is not read as METADATA: write "# METADATA", right above a package or rule');
+  for (const annotation of module.annotations) checkAnnotation(blockOf(annotation, module.file));
+  if (module.package[0] === 'admission') return admissionName(module);
+  checkPackageName(module);
+  return undefined;
 }
 
 function admissionName(module: Module): string {
@@ -51,12 +66,12 @@ function checkPackageName(module: Module): void {
   if (close && nearestName(root, ['admission', 'events']) !== undefined) {
     refuse(module, module.packageRow, `package ${name}: did you mean admission.<name> or events.<name>?`);
   }
-  const verdict = module.rules.find((rule) => ENTRY_NAMES.includes(nameOf(rule)));
+  const verdict = module.rules.find((rule) => ENTRY_NAMES.includes(ruleName(rule)));
   if (verdict === undefined) return;
   refuse(
     module,
     verdict.location.row,
-    `the rule ${nameOf(verdict)} of package ${name} would not be asked, because only packages admission.<name> are: name the package admission.${module.package.at(-1) ?? 'name'}, or the rule otherwise`,
+    `the rule ${ruleName(verdict)} of package ${name} would not be asked, because only packages admission.<name> are: name the package admission.${module.package.at(-1) ?? 'name'}, or the rule otherwise`,
   );
 }
 
@@ -69,27 +84,27 @@ function blockOf(annotation: Annotation, file: string): YamlValue {
   return parseMetadata(comment, file, annotation.location.row);
 }
 
-function nameOf({ head }: ModuleRule): string {
-  return head.name ?? String(head.ref?.[0]?.value ?? '');
-}
-
 function policyOf(name: string, modules: readonly Module[]): PolicyInfo {
   const settings = packageSettings(modules);
   const found = new Map<string, { module: Module; rule: ModuleRule }[]>();
   for (const module of modules) {
     for (const rule of module.rules) {
-      const ruleName = nameOf(rule);
-      if (!ENTRY_NAMES.includes(ruleName)) {
-        refuseUnusedSettings(module, rule, ruleName);
+      const called = ruleName(rule);
+      if (!ENTRY_NAMES.includes(called)) {
+        refuseUnusedSettings(module, rule, called);
         continue;
       }
-      checkHead(module, rule, ruleName);
-      found.set(ruleName, [...(found.get(ruleName) ?? []), { module, rule }]);
+      checkHead(module, rule, called);
+      found.set(called, [...(found.get(called) ?? []), { module, rule }]);
     }
   }
   const [first] = modules;
   if (found.size === 0 && first !== undefined) {
-    refuse(first, first.packageRow, `package ${name} has no rule deny, violation or warn: nothing would be enforced`);
+    const slip = misnamedRules(modules)[0];
+    const hint =
+      slip === undefined ? '' : `; did you mean ${slip.probable} by the rule ${slip.name} at line ${slip.row}?`;
+    const problem = `package ${name} has no rule deny, violation or warn: nothing would be enforced${hint}`;
+    refuse(first, first.packageRow, problem);
   }
   const rules = ENTRY_NAMES.flatMap((rule) => {
     const definitions = found.get(rule);
@@ -102,6 +117,36 @@ function policyOf(name: string, modules: readonly Module[]): PolicyInfo {
     files: modules.map((module) => module.file),
     rules,
   };
+}
+
+export interface MisnamedRule {
+  readonly file: string;
+  readonly row: number;
+  readonly name: string;
+  /** The rule that is asked and has a name like it. */
+  readonly probable: string;
+}
+
+/** Sets of one policy that are named almost like a rule that is asked, and that nothing in it uses. */
+export function misnamedRules(modules: readonly Module[]): MisnamedRule[] {
+  return modules.flatMap(({ file, rules }) =>
+    rules.flatMap((rule): MisnamedRule[] => {
+      const name = ruleName(rule);
+      const isSet = rule.head.key !== undefined || /^deny|warn|violat/i.test(name);
+      const probable = isSet && !ENTRY_NAMES.includes(name) ? nearestName(name, ENTRY_NAMES) : undefined;
+      if (probable === undefined || isUsed(name, modules)) return [];
+      return [{ file, row: rule.location.row, name, probable }];
+    }),
+  );
+}
+
+function isUsed(name: string, modules: readonly Module[]): boolean {
+  const term = `"value":${JSON.stringify(name)}`;
+  return modules.some((module) =>
+    module.rules.some(({ head, body, else: otherwise }) =>
+      JSON.stringify([head.key, head.value, head.args, body, otherwise]).includes(term),
+    ),
+  );
 }
 
 /** The package's block; OPA would let each file of the package have its own, and then none would be the truth. */
