@@ -20,9 +20,24 @@ export function isSupported(name: string): boolean {
   return NATIVE_BUILTINS.has(name) || HOST_BUILTINS.has(name) || COMPILED_AWAY.has(name);
 }
 
+/** Beginnings of the names of built-ins that OPA has and policies here may not use, and why. docs/policies.md lists them. */
+const REFUSED: readonly (readonly [prefix: string, reason: string])[] = [
+  ['http.send', 'policies must not reach the network'],
+  ['net.lookup_ip_addr', 'policies must not reach the network'],
+  ['opa.runtime', 'there is no OPA runtime around the policy'],
+  ['rego.parse_module', 'there is no parser of Rego where policies are evaluated'],
+  ['providers.aws.', 'requests are not signed here, because policies must not reach the network'],
+  ['graphql.', 'an admission request holds no GraphQL'],
+  ['strings.render_template', "there is no engine for Go's templates here: sprintf and concat make texts"],
+];
+
 /** Why a built-in that OPA has is not there, for the message. */
 export function refusalReason(name: string): string {
-  if (name === 'http.send' || name === 'net.lookup_ip_addr') return 'policies must not reach the network';
-  if (name === 'opa.runtime') return 'there is no OPA runtime around the policy';
-  return 'it is not available to policies compiled to Wasm here';
+  const known = REFUSED.find(([prefix]) => name.startsWith(prefix));
+  return known?.[1] ?? 'this version of Sealgate does not know it';
+}
+
+/** Whether the built-in is left out on purpose. */
+export function isRefused(name: string): boolean {
+  return REFUSED.some(([prefix]) => name.startsWith(prefix));
 }

@@ -64,10 +64,10 @@ const REVIVER: Reviver = (_key, value, { source }) => {
 };
 
 /** The value of a JSON text. Throws a BuiltinError when it is none; of a key that comes twice, the last value counts. */
-export function readJson(text: string): Value {
+export function readJson(text: string, wrong = 'invalid JSON'): Value {
   try {
     return JSON.parse(text, REVIVER as (key: string, value: unknown) => unknown) as Value;
   } catch (error) {
-    throw new BuiltinError('invalid JSON', { cause: error });
+    throw new BuiltinError(wrong, { cause: error });
   }
 }

@@ -79,6 +79,12 @@ function childIn(value: Value, key: Value): Value | undefined {
   throw new BuiltinError('a path leads through a value that has no members');
 }
 
+/** The child of an object or array, undefined where there is none. */
+export function childAt(value: Value, key: string): Value | undefined {
+  if (value instanceof RegoObject) return value.get(key);
+  return Array.isArray(value) && /^(?:0|[1-9]\d*)$/.test(key) ? value[Number(key)] : undefined;
+}
+
 function missing(key: Value): never {
   throw new BuiltinError(`there is no ${typeof key === 'string' ? key : 'such member'}`);
 }

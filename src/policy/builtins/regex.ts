@@ -54,7 +54,8 @@ function fromTemplate(template: string, [open, close]: readonly [string, string]
 
 const MAX_COMPILED = 100;
 
-function compile(pattern: string, { regexes }: BuiltinContext): RE2JS {
+/** The compiled expression. Throws a BuiltinError for one that Go would not take. */
+export function compile(pattern: string, { regexes }: BuiltinContext): RE2JS {
   const known = regexes.get(pattern);
   if (known !== undefined) return known;
   let compiled: RE2JS;

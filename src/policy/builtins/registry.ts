@@ -4,6 +4,7 @@ import { CIDR } from './cidr.ts';
 import { ENCODING } from './encoding.ts';
 import { GRAPH } from './graph.ts';
 import { JSON_BUILTINS } from './json.ts';
+import { JSON_SCHEMA } from './json-schema.ts';
 import { JWT } from './jwt.ts';
 import { NUMBERS } from './numbers.ts';
 import { OBJECTS } from './objects.ts';
@@ -27,6 +28,7 @@ const FAMILIES = [
   ENCODING,
   GRAPH,
   JSON_BUILTINS,
+  JSON_SCHEMA,
   JWT,
   NUMBERS,
   OBJECTS,
