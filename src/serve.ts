@@ -12,6 +12,7 @@ import type { LoadedSettings } from './config/loader.ts';
 import type { Settings } from './config/schema.ts';
 import { type IndexView, openView } from './index/view.ts';
 import { openCertificates } from './kube/certificates.ts';
+import { CheckpointConfigMap } from './kube/checkpoint-config-map.ts';
 import { type LedgerKey, loadKey, loadOrCreateKey, previousFileOf } from './ledger/key.ts';
 import { type Ledger, openLedger } from './ledger/ledger.ts';
 import type { LedgerNotice } from './ledger/messages.ts';
@@ -259,6 +260,33 @@ function witnessesOf({ mirror: { url, witnesses } }: Settings, { privateKey }: L
   return { policy: readWitnessPolicy(policyFile).text, privateKey, timeoutMs: timeoutSeconds * 1000 };
 }
 
+/** Undefined when none is configured. */
+function configMapOf(
+  { mirror: { configMap }, identity }: Settings,
+  ledger: Ledger,
+  log: Log,
+): CheckpointConfigMap | undefined {
+  const { name, namespace, everySeconds, kubeconfig } = configMap;
+  if (name === '') return undefined;
+  return new CheckpointConfigMap({
+    ...{ name, namespace, kubeconfig, everyMs: everySeconds * 1000 },
+    replica: identity.replica,
+    // Bounded: more than a few entries cannot all be traces of one write.
+    recorded: (shard, from, to) => bodiesOf(ledger.dir, shard, from, to),
+    now: () => performance.now(),
+    log: (level, fields, message) => log[level](fields, message),
+  });
+}
+
+function bodiesOf(dir: string, shard: number, from: number, to: number): { kind: string; body: Buffer }[] {
+  const reader = LedgerReader.open(dir);
+  try {
+    return [...reader.entries(shard, from, to)].map(({ leaf, body }) => ({ kind: leaf.kind, body }));
+  } finally {
+    reader.close();
+  }
+}
+
 interface MirrorParts {
   readonly witnesses: WitnessData | undefined;
   /** The mirror has another history of the shard that is written. Called once. */
@@ -274,10 +302,12 @@ function mirrorOf({ settings, ledger, metrics, log, witnesses, onDiverged }: Mir
   if (settings.mirror.url === '') return undefined;
   let diverged = false;
   const mirrorLog = log.child({ part: 'mirror' });
+  const configMap = configMapOf(settings, ledger, mirrorLog);
   const mirrored: Mirrored = openMirrored({
     settings: settings.mirror,
     ledger,
     witnesses,
+    onPushed: (pushed) => configMap?.offer(pushed),
     log: (level, fields, message) => mirrorLog[level](fields, message),
     onStatus: (status) => {
       count(status);

@@ -382,6 +382,37 @@ export const settingsSchema = {
         description:
           'Least time between two entries in the ledger that say what the mirror holds; there is one only when other entries came. 0: none.',
       },
+      configMap: section(
+        'A ConfigMap in the cluster that carries the newest pushed checkpoint, so that etcd and its backups do, too.',
+        {
+          name: {
+            type: 'string',
+            maxLength: 253,
+            pattern: '^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$',
+            default: '',
+            description: 'Its name. Empty: none. The pod needs to be allowed to patch and create it.',
+          },
+          namespace: {
+            type: 'string',
+            minLength: 1,
+            maxLength: 63,
+            pattern: '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$',
+            description: 'Its namespace. Default: that of the pod.',
+          },
+          everySeconds: {
+            type: 'integer',
+            minimum: 10,
+            maximum: 86_400,
+            default: 300,
+            description:
+              'Least time between two writes of it. Nothing is written when nothing but its own traces was recorded since.',
+          },
+          kubeconfig: {
+            ...file,
+            description: 'How to reach the API server from outside of the cluster. Default: as a pod.',
+          },
+        },
+      ),
       witnesses: section('Who is asked to cosign each checkpoint before it is pushed (docs/witnesses.md).', {
         policyFile: {
           ...file,

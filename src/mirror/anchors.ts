@@ -51,8 +51,8 @@ export class Anchors {
   #write(): void {
     const { append, onFailure, now, wall } = this.#options;
     if (this.#latest === undefined) return;
-    const { url: store, shard, origin, size, root, cosigned } = this.#latest;
-    const witnessed = cosigned === undefined ? {} : { cosigned: cosigned.by, checkpoint: cosigned.note };
+    const { url: store, shard, origin, size, root, note, cosignedBy } = this.#latest;
+    const witnessed = cosignedBy.length === 0 ? {} : { cosigned: cosignedBy, checkpoint: note };
     const body = { store, shard, origin, size, root, time: formatMicros(wall()), ...witnessed };
     this.#news = false;
     this.#at = now();

@@ -3,7 +3,7 @@ import type { Append, Appended } from '../ledger/entry.ts';
 import { messageOf, SealgateError } from '../lib/errors.ts';
 import { Anchors } from './anchors.ts';
 import type { MirrorLog } from './log.ts';
-import { type Lag, type Mirror, type MirrorOptions, startMirror } from './mirror.ts';
+import { type Lag, type Mirror, type MirrorOptions, type PushedMessage, startMirror } from './mirror.ts';
 import type { MirrorStatus, WitnessData } from './protocol.ts';
 import type { RetentionRule, S3Options } from './stores/options.ts';
 import type { WitnessStatus } from './witness-report.ts';
@@ -32,6 +32,8 @@ export interface MirroredOptions {
   readonly onStatus: (status: MirrorStatus) => void;
   /** Microseconds by the wall clock. */
   readonly wall: () => number;
+  /** A checkpoint is in the store. */
+  readonly onPushed?: (pushed: PushedMessage) => void;
   /** Who is asked to cosign what is pushed. */
   readonly witnesses?: WitnessData | undefined;
   /** For tests. */
@@ -66,6 +68,7 @@ export function openMirrored({
   onStatus,
   wall,
   witnesses,
+  onPushed,
   start = startMirror,
 }: MirroredOptions): Mirrored {
   const { url, retention, s3, parallel, intervalSeconds, maxLagSeconds } = settings;
@@ -79,7 +82,10 @@ export function openMirrored({
   const mirror = start({
     data: { ledgerDir: ledger.dir, url, retention, s3, parallel, witnesses, intervalMs: intervalSeconds * 1000 },
     log,
-    onPushed: (pushed) => anchors.pushed(pushed),
+    onPushed: (pushed) => {
+      anchors.pushed(pushed);
+      onPushed?.(pushed);
+    },
     onStatus,
   });
   const lag = (): Lag => mirror.lag(ledger.head(), wall() / 1000);

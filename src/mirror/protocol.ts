@@ -60,7 +60,9 @@ export type FromMirror =
       readonly news: boolean;
       /** Of the store, for people. */
       readonly url: string;
-      readonly cosigned?: { readonly by: readonly string[]; readonly note: string };
+      /** The checkpoint, a signed note, with the cosignatures of those in `cosignedBy`. */
+      readonly note: string;
+      readonly cosignedBy: readonly string[];
     }
   | {
       readonly type: 'log';

@@ -38,8 +38,9 @@ export interface Pushed {
   readonly root: Buffer;
   /** Whether entries other than anchors came since the one before. */
   readonly news: boolean;
-  /** The checkpoint with its cosignatures; absent when nobody cosigned it. */
-  readonly cosigned?: { readonly by: readonly string[]; readonly note: string };
+  /** The checkpoint, a signed note, with the cosignatures of those in `cosignedBy`. */
+  readonly note: string;
+  readonly cosignedBy: readonly string[];
 }
 
 export interface ShardPushOptions {
@@ -163,9 +164,16 @@ export class ShardPush {
     this.#pushed = head.size;
     const news = this.#news;
     this.#news = false;
-    const { cosigned: by = [], note = '' } = witnessed ?? {};
-    const pushed = { shard: number, origin: head.origin, size: head.size, root: head.root, news };
-    onPushed(by.length === 0 ? pushed : { ...pushed, cosigned: { by, note } });
+    const { origin, size, root } = head;
+    onPushed({
+      shard: number,
+      origin,
+      size,
+      root,
+      news,
+      note: bytes.toString('utf8'),
+      cosignedBy: witnessed?.cosigned ?? [],
+    });
   }
 
   #cosign(shard: TreeReader, { origin, size, note }: TreeHead): Promise<Witnessed> | undefined {

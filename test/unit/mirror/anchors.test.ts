@@ -11,6 +11,8 @@ afterEach(() => void vi.useRealTimers());
 const pushed = (size: number, news = true): PushedMessage => ({
   ...{ type: 'pushed', shard: 2, origin: 'log.example/c/0/2', size, root: 'ab'.repeat(32), news },
   url: 's3://bucket/prefix',
+  note: 'note',
+  cosignedBy: [],
 });
 
 function anchors(options: { everyMs?: number; fail?: () => boolean } = {}) {
