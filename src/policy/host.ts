@@ -72,7 +72,8 @@ export interface HostOptions {
 export class PolicyInstance {
   private readonly memory: WebAssembly.Memory;
   private readonly exports: Exports;
-  private readonly builtins = new Map<number, { name: string; call: Builtin }>();
+  /** By the numbers that the module gave them. */
+  private readonly builtins: (Builtin | undefined)[] = [];
   private readonly entrypoints: ReadonlyMap<string, number>;
   private readonly dataAddress: number;
   /** Heap pointer above the data: where an input goes. */
@@ -92,7 +93,7 @@ export class PolicyInstance {
       const call = HOST_BUILTINS.get(name);
       if (call === undefined)
         throw new PolicyAbort(`the module needs the built-in ${name}, which this host does not have`);
-      this.builtins.set(id, { name, call });
+      this.builtins[id] = call;
     }
     const minor = this.exports.opa_wasm_abi_minor_version.value;
     const policy = new LoadedPolicy({ instance, module: options.module }, this.memory, minor) as unknown as Loaded;
@@ -167,13 +168,13 @@ export class PolicyInstance {
 
   /** Address of the result, 0 for undefined. */
   private callBuiltin(id: number, addresses: readonly number[]): number {
-    const builtin = this.builtins.get(id);
+    const builtin = this.builtins[id];
     if (builtin === undefined || this.context === undefined)
       throw new PolicyAbort(`the module calls built-in ${id}, which it never named`);
     const args = addresses.map((address) => this.read(address));
     let result: Value | undefined;
     try {
-      result = builtin.call(args, this.context);
+      result = builtin(args, this.context);
     } catch (error) {
       if (error instanceof BuiltinError) return 0;
       throw error;
