@@ -133,6 +133,21 @@ describe('redaction of a Secret', () => {
 
 describe('redaction of a patch of a Secret, known by its resource alone', () => {
   it.each([
+    ['requestObject', { requestObject: { data: { a: CANARY } } }],
+    ['responseObject', { responseObject: { data: { a: CANARY } } }],
+    [
+      'a requestObject that is not the last of its name',
+      '"requestObject":{"data":{"a":"CANARY"}},"requestObject":null',
+    ],
+  ])('is made in an event with %s alone, and there is nothing to do without an object', (_, rest) => {
+    const { event: redact } = redactor();
+    const about = { objectRef: { resource: 'secrets', namespace: 'shop', name: 'db', apiVersion: 'v1' } };
+    const whole = event(typeof rest === 'string' ? about : { ...about, ...rest });
+    clean(redact(typeof rest === 'string' ? `${whole.slice(0, -1)},${rest.replace('CANARY', CANARY)}}` : whole));
+    expect(redact(event(about)).changed).toBe(false);
+  });
+
+  it.each([
     ['a merge patch', { stringData: { password: CANARY } }],
     [
       'a merge patch with directives',
