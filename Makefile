@@ -136,13 +136,17 @@ portable: ## nothing in the repository names one machine or one package registry
 generate: $(PACKAGES) ## write the files that are made from others
 	@set -e; for script in $(wildcard tools/generate/*.ts); do $(NODE) $$script; done
 
-.PHONY: fmt bench-ledger fixtures clean help
+.PHONY: fmt bench-ledger bench-mirror fixtures clean help
 fmt: setup ## format everything
 	@node_modules/.bin/biome check --write .
 	@opa=$$($(BUILD_TOOLS) --list opa); "$$opa" fmt --write policies
 
 bench-ledger: setup ## how fast events and decisions are recorded, kept and verified, beside bare SQLite (ARGS=--quick)
 	@$(NODE) --no-warnings bench/ledger.ts $(ARGS)
+
+bench-mirror: setup ## how fast a ledger is mirrored into an Object Lock server, what that costs, and how fast it comes back (ARGS=--quick)
+	@$(BUILD_TOOLS) versitygw
+	@$(NODE) --no-warnings bench/mirror.ts $(ARGS)
 
 fixtures: setup tools ## record test/fixtures anew from a real kube-apiserver
 	@$(NODE) tools/record-fixtures.ts

@@ -23,14 +23,26 @@ export interface Server {
   rssMib(): number;
   /** Bytes of ledger and index, with their WALs. */
   diskBytes(): { ledger: number; index: number; wal: number };
+  /** The value of a metric without labels; NaN when there is none. */
+  metric(name: string): Promise<number>;
   /** Resolves when the index holds every entry; then with the number of entries. */
   indexed(): Promise<number>;
   /** SIGTERM, and waits for the end. Rejects when it was not a clean one. */
   stop(): Promise<void>;
 }
 
+export interface ServerExtras {
+  /** Further settings, by flag. */
+  readonly flags?: Readonly<Record<string, string | number>>;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 /** `under`: a program and its arguments that runs it, such as strace; then `stop` still reaches the server itself. */
-export async function startServer(dataDir: string, under: readonly string[] = []): Promise<Server> {
+export async function startServer(
+  dataDir: string,
+  under: readonly string[] = [],
+  extras: ServerExtras = {},
+): Promise<Server> {
   const ports = await somePorts();
   const flags = {
     'data-dir': dataDir,
@@ -45,13 +57,14 @@ export async function startServer(dataDir: string, under: readonly string[] = []
     'policy-opa': toolPath('opa'),
     'policy-workers': 1,
     'log-level': 'warn',
+    ...extras.flags,
   };
   const args = Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)]);
   const extra = (process.env['BENCH_NODE_ARGS'] ?? '').split(' ').filter((arg) => arg !== '');
   const command = [...under, process.execPath, '--no-warnings', ...NODE_ARGS, ...extra, MAIN, 'serve', ...args];
   const began = performance.now();
   const child = spawn(command[0] as string, command.slice(1), {
-    env: { ...process.env, ...MEMORY },
+    env: { ...process.env, ...MEMORY, ...extras.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';
@@ -88,6 +101,7 @@ export async function startServer(dataDir: string, under: readonly string[] = []
     admission: { port: ports.admission, path: '/v1/admit?timeout=10s', ca: pem('admission', 'ca.crt') },
     rssMib: () => rssMib(pid),
     diskBytes: () => diskBytes(dataDir),
+    metric: async (name) => metricOf(await scrape(ports.metrics), name),
     indexed: () => indexed(ports.metrics),
     stop: async () => {
       process.kill(pid, 'SIGTERM');
@@ -130,10 +144,17 @@ function diskBytes(dataDir: string): { ledger: number; index: number; wal: numbe
 
 async function indexed(port: number): Promise<number> {
   for (;;) {
-    const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
-    const value = (name: string) => Number(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, 'm').exec(text)?.[1]);
-    const [there, size] = [value('sealgate_index_size'), value('sealgate_ledger_size')];
+    const text = await scrape(port);
+    const [there, size] = [metricOf(text, 'sealgate_index_size'), metricOf(text, 'sealgate_ledger_size')];
     if (there >= size) return size;
     await sleep(100);
   }
+}
+
+async function scrape(port: number): Promise<string> {
+  return await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+}
+
+function metricOf(text: string, name: string): number {
+  return Number(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, 'm').exec(text)?.[1]);
 }

@@ -18,6 +18,8 @@ export interface ObjectLockServer {
   readonly endpoint: string;
   /** With `tls`: its certificate, PEM, in a file. */
   readonly caFile: string;
+  /** With `accessLog`: one line a request, in the form of S3's own access logs. */
+  readonly accessLog: string;
   /** The administrator, for set-up and for attacks through the server's own API. */
   readonly admin: S3;
   /** A new bucket, with versioning and Object Lock unless told otherwise; returns its name. */
@@ -40,13 +42,17 @@ export const CREDENTIALS = {
 } as const;
 
 /** Resolves when it answers. */
-export async function startObjectLockServer(options: { readonly tls?: boolean } = {}): Promise<ObjectLockServer> {
+export async function startObjectLockServer(
+  options: { readonly tls?: boolean; readonly accessLog?: boolean } = {},
+): Promise<ObjectLockServer> {
   const dir = mkdtempSync(join(tmpdir(), 'sealgate-s3-'));
   const [data, versions, users, caFile, keyFile] = ['data', 'versions', 'users', 'tls.crt', 'tls.key'].map((name) =>
     join(dir, name),
   ) as [string, string, string, string, string];
   for (const folder of [data, versions, users]) mkdirSync(folder);
   const [port] = (await freePorts(1)) as [number];
+  const accessLog = join(dir, 'access');
+  const logged = options.accessLog === true ? ['--access-log', accessLog, '--quiet'] : [];
   const tls: string[] = [];
   if (options.tls === true) {
     const { certificate, key } = await selfSigned('127.0.0.1');
@@ -57,7 +63,18 @@ export async function startObjectLockServer(options: { readonly tls?: boolean } 
   const server = run({
     name: 'versitygw',
     command: toolPath('versitygw'),
-    args: ['--port', `127.0.0.1:${port}`, ...tls, '--iam-dir', users, 'posix', '--versioning-dir', versions, data],
+    args: [
+      '--port',
+      `127.0.0.1:${port}`,
+      ...tls,
+      ...logged,
+      '--iam-dir',
+      users,
+      'posix',
+      '--versioning-dir',
+      versions,
+      data,
+    ],
     logFile: join(dir, 'log'),
     env: { PATH: process.env['PATH'], ROOT_ACCESS_KEY: ACCESS_KEY, ROOT_SECRET_KEY: SECRET_KEY },
   });
@@ -84,6 +101,7 @@ export async function startObjectLockServer(options: { readonly tls?: boolean } 
   return {
     endpoint,
     caFile,
+    accessLog,
     admin,
     async bucket({ objectLock = true, versioning = objectLock } = {}) {
       const name = `bucket-${++buckets}`;
