@@ -141,7 +141,7 @@ function bootId(): string {
 function configure(db: Database.Database): void {
   db.pragma('journal_mode = WAL');
   db.pragma('synchronous = OFF');
-  db.pragma('cache_size = -16384');
+  db.pragma('cache_size = -8192');
   // Half of SQLite's default: the WAL counts on the disk, and nothing waits for these checkpoints.
   db.pragma('wal_autocheckpoint = 500');
   db.pragma('journal_size_limit = 4194304');
