@@ -18,6 +18,7 @@ import { type Ledger, openLedger } from './ledger/ledger.ts';
 import type { LedgerNotice } from './ledger/messages.ts';
 import { LedgerReader } from './ledger/reader.ts';
 import { newestSince } from './ledger/recent.ts';
+import { removeShard } from './ledger/remove-shard.ts';
 import type { SpaceLevel, SpaceState } from './ledger/space.ts';
 import { systemClock } from './lib/clock.ts';
 import { SealgateError } from './lib/errors.ts';
@@ -308,6 +309,8 @@ function mirrorOf({ settings, ledger, metrics, log, witnesses, onDiverged }: Mir
     ledger,
     witnesses,
     onPushed: (pushed) => configMap?.offer(pushed),
+    localRetentionDays: settings.ledger.localRetentionDays,
+    removeShard: (...args) => removeShard(ledger, ...args),
     log: (level, fields, message) => mirrorLog[level](fields, message),
     onStatus: (status) => {
       count(status);

@@ -47,10 +47,27 @@ function tooSmall(settings: Settings, locate: (path: readonly string[]) => strin
       `${locate(['ledger', 'lowSpaceBytes'])}: must be at least ledger.reserveBytes (${ledger.reserveBytes}), so that it warns before anything is refused`,
     );
   }
+  problems.push(...retentionProblems(settings, locate));
   if (admission.deadlineMarginMs >= admission.maxDeadlineMs) {
     problems.push(
       `${locate(['admission', 'deadlineMarginMs'])}: must be less than admission.maxDeadlineMs (${admission.maxDeadlineMs})`,
     );
   }
   return problems;
+}
+
+/** What leaves the volume has to be somewhere else, where it cannot be deleted yet. */
+function retentionProblems({ ledger, mirror }: Settings, locate: (path: readonly string[]) => string): string[] {
+  const days = ledger.localRetentionDays;
+  if (days === 0) return [];
+  const at = locate(['ledger', 'localRetentionDays']);
+  if (mirror.url === '') return [`${at}: needs mirror.url: a shard leaves the volume only when the mirror has it`];
+  const { mode, logDays, bodiesDays } = mirror.retention;
+  if (mode === 'none') return [];
+  return Object.entries({ logDays, bodiesDays })
+    .filter(([, locked]) => locked > 0 && locked <= days)
+    .map(
+      ([name, locked]) =>
+        `${at}: must be less than mirror.retention.${name} (${locked}): a shard whose locks have ended in the mirror would never leave the volume`,
+    );
 }

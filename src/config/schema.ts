@@ -335,6 +335,14 @@ export const settingsSchema = {
         default: 30 * 86_400,
         description: 'Age at which a shard is full; the next one begins with the next entry after it.',
       },
+      localRetentionDays: {
+        type: 'integer',
+        minimum: 0,
+        maximum: 36_500,
+        default: 0,
+        description:
+          'Days after its last entry from which a full shard leaves the volume, once all of it was read back from the mirror and found whole and locked. The newest shard and the one before it stay. 0: every shard stays. Above 0 it needs mirror.url, and locks that last longer.',
+      },
     }),
     mirror: section('The copy in object storage that nobody can rewrite.', {
       url: {

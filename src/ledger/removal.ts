@@ -11,9 +11,17 @@ import { decodePack, MAX_PACK_BYTES } from './pack.ts';
 
 const POINTER = 'removed';
 
+/** Where a copy of all that is removed stays. */
+export interface KeptCopy {
+  /** URL without secrets: `s3://bucket/prefix`, `file:///folder`. */
+  readonly store: string;
+  /** When it was last read back and verified, RFC 3339. */
+  readonly verified: string;
+}
+
 /** The entry that is recorded before shard `removed.shard` goes. */
-export function removalEntry(removed: ShardEnd): Append {
-  return { kind: 'removal', body: Buffer.from(JSON.stringify({ removed }), 'utf8') };
+export function removalEntry(removed: ShardEnd, copy?: KeptCopy): Append {
+  return { kind: 'removal', body: Buffer.from(JSON.stringify({ removed, copy }), 'utf8') };
 }
 
 /** Writes, durably, where the newest `removal` entry is. */

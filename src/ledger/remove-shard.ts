@@ -7,7 +7,7 @@ import type { Appended } from './entry.ts';
 import { fsyncPath, listShards } from './files.ts';
 import type { Ledger } from './ledger.ts';
 import { checkLinked, type ShardEnd } from './link.ts';
-import { pointToRemoval, removalEntry } from './removal.ts';
+import { type KeptCopy, pointToRemoval, removalEntry } from './removal.ts';
 import { isSealed } from './seal.ts';
 
 /** Whether the shard that ends so may go: true only when a copy of all of it is kept where nobody can take it away. */
@@ -24,13 +24,14 @@ const SIGNED_POLLS = 2400;
 
 /**
  * Removes shard `number`, which has to be the oldest, sealed, and older than the one before the newest. Resolves with where
- * the `removal` entry is. Rejects with LEDGER_REMOVAL_REFUSED when it may not go, LEDGER_CORRUPT when it does not end as its
+ * the `removal` entry is, which also says where the `copy` is. Rejects with LEDGER_REMOVAL_REFUSED when it may not go, LEDGER_CORRUPT when it does not end as its
  * successor says, and as Ledger.append; then the file is still there. One call at a time.
  */
 export async function removeShard(
   ledger: RemovalLedger,
   number: number,
   condition: RemovalCondition = never,
+  copy?: KeptCopy,
 ): Promise<Appended> {
   const { dir } = ledger;
   const [oldest, next] = listShards(dir);
@@ -42,7 +43,7 @@ export async function removeShard(
   if (!isSealed(oldest.path)) throw refuse('it is not sealed yet');
   const end = checkLinked(next, oldest);
   if (!(await condition(end))) throw refuse('what keeps its copy does not vouch for it');
-  const [landed] = await ledger.append('decision', [removalEntry(end)]);
+  const [landed] = await ledger.append('decision', [removalEntry(end, copy)]);
   if (landed === undefined) throw new SealgateError('LEDGER_WRITE_FAILED', 'the ledger named no entry');
   await signed(ledger, landed);
   pointToRemoval(dir, landed);

@@ -63,6 +63,7 @@ export const ERROR_CODES = {
   MIRROR_OBJECT_TOO_LARGE: 'an object of the mirror is larger than anything that belongs there',
   MIRROR_OBJECT_MALFORMED: 'an object of the mirror is not what belongs there',
   MIRROR_DIVERGED: 'the ledger and its mirror hold different histories',
+  MIRROR_NOT_WHOLE: 'a shard that was read back from the mirror is not whole, or not locked as it should be',
   MIRROR_LAGGING: 'the mirror is further behind than mirror.maxLagSeconds',
   MIRROR_REFUSED: 'the object storage refused a request',
   WITNESS_STATE_INVALID: 'the memory of a witness is missing or cannot be read',

@@ -52,12 +52,22 @@ export function judge(note: Buffer, shard: TreeReader, origin: string, key: Note
 
 /** The key that signs a shard, as its first entry says: older shards may be of an older key. Throws LEDGER_CORRUPT. */
 export function keyOf(shard: TreeReader): NoteVerifier {
+  const vkey = vkeyOf(shard);
+  try {
+    return createVerifier(vkey);
+  } catch (error) {
+    throw shard.corrupt(`its first entry: ${messageOf(error)}`, error);
+  }
+}
+
+/** The same as a vkey. Throws LEDGER_CORRUPT. */
+export function vkeyOf(shard: TreeReader): string {
   try {
     const [leaf] = shard.leaves(0, 1);
     if (leaf === undefined) throw new Error('it has no first entry');
     const { vkey } = JSON.parse(shard.body(0, parseLeaf(leaf).size).body.toString('utf8')) as { vkey?: unknown };
     if (typeof vkey !== 'string') throw new Error('it names no key');
-    return createVerifier(vkey);
+    return vkey;
   } catch (error) {
     if (error instanceof SealgateError) throw error;
     throw shard.corrupt(`its first entry: ${messageOf(error)}`, error);

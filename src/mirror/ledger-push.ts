@@ -42,6 +42,11 @@ export class LedgerPush {
     return [...this.#diverged];
   }
 
+  /** Whether a sealed shard is whole in the store, as of the last look at it. */
+  isComplete(shard: number): boolean {
+    return this.#complete.has(shard);
+  }
+
   /** Pushes what is new: full tiles, and with `finish` a checkpoint. Rejects with MirrorClosing and what reading the ledger throws. */
   async round(finish: boolean): Promise<void> {
     const shards = listShards(this.#options.ledgerDir);

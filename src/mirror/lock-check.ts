@@ -7,6 +7,8 @@ export interface LockExpectation {
   readonly mode: 'compliance' | 'governance';
   /** Days from the writing of an object to the end of its lock. */
   readonly days: Readonly<Record<Exclude<ObjectClass, 'partial'>, number>>;
+  /** Whether a lock that lasted as long and has ended since is too short. */
+  readonly inForce?: boolean;
 }
 
 const DAY_MS = 86_400_000;
@@ -92,6 +94,8 @@ export class LockCheck {
     version: StoredVersion,
     of: ObjectClass,
   ): { code: 'retention-missing' | 'retention-short'; why: string } | undefined {
+    // A class that is not to be locked needs no lock; what is partial at the end of a shard is locked as the rest of the log.
+    if (of === 'bodies' ? this.#expected.days.bodies === 0 : this.#expected.days.log === 0) return undefined;
     const missing = (why: string) => ({ code: 'retention-missing' as const, why });
     const short = (why: string) => ({ code: 'retention-short' as const, why });
     if (lock === undefined || lock.mode === 'none' || lock.until === undefined) {
@@ -106,7 +110,9 @@ export class LockCheck {
     if (until - version.modified.getTime() + CLOCK_MS < days * DAY_MS) {
       return short(`is locked until ${lock.until.toISOString()}, less than ${days} days from when it was written`);
     }
-    if (until <= this.#nowMs) this.ended += 1;
+    if (until > this.#nowMs) return undefined;
+    if (this.#expected.inForce === true) return short(`was locked until ${lock.until.toISOString()}, which has passed`);
+    this.ended += 1;
     return undefined;
   }
 }

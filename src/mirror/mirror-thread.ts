@@ -5,6 +5,7 @@ import { systemClock } from '../lib/clock.ts';
 import { type ErrorCode, messageOf, SealgateError } from '../lib/errors.ts';
 import { parsePolicy } from '../tlog/policy.ts';
 import { LedgerPush } from './ledger-push.ts';
+import { LocalRetention, type VerifiedShard } from './local-retention.ts';
 import { MirrorClosing, Patience, sleepUnlessAborted } from './patience.ts';
 import type { FromMirror, MirrorData, MirrorStatus, ToMirror, WitnessData } from './protocol.ts';
 import { openStore } from './stores/open.ts';
@@ -35,14 +36,30 @@ const clock = systemClock();
 const abort = new AbortController();
 /** Ends a pause between two rounds, not an upload. */
 let woken = new AbortController();
+/** Ends the reading back of a shard: only the last push is waited for. */
+const reading = new AbortController();
 let closing = false;
 let succeeded: number | undefined;
 const trouble = new TroubleReport(log, () => performance.now());
 
-port.on('message', ({ withinMs }: ToMirror) => {
-  closing = true;
-  woken.abort();
-  setTimeout(() => abort.abort(), withinMs).unref();
+/** Of the shard that the main thread was asked to remove. */
+let removal: PromiseWithResolvers<void> | undefined;
+
+port.on('message', (message: ToMirror) => {
+  switch (message.type) {
+    case 'close':
+      closing = true;
+      woken.abort();
+      reading.abort();
+      setTimeout(() => abort.abort(), message.withinMs).unref();
+      return;
+    case 'removed':
+      removal?.resolve();
+      return;
+    case 'not-removed':
+      removal?.reject(new SealgateError(message.code, message.message));
+      return;
+  }
 });
 
 /** Asking witnesses, when there are any. The policy was read before the thread was started. */
@@ -90,6 +107,40 @@ function connect(): { store: ObjectStore; uploader: Uploader; push: LedgerPush }
 
 let connected: ReturnType<typeof connect> | undefined;
 
+/** One answer in thousands that does not come should not end the reading back of a whole shard. */
+const READ_ATTEMPTS = 8;
+
+function openRetention(days: number): LocalRetention {
+  const { mode, logDays, bodiesDays } = data.retention;
+  return new LocalRetention({
+    ledgerDir: data.ledgerDir,
+    days,
+    openStore: () => openStore(data.url, { clock, s3: data.s3, attempts: READ_ATTEMPTS }),
+    locks: mode === 'none' ? undefined : { mode, days: { log: logDays, bodies: bodiesDays }, inForce: true },
+    isComplete: (shard) => connected?.push.isComplete(shard) === true,
+    trouble: whyNot,
+    remove: (verified: VerifiedShard) => {
+      removal = Promise.withResolvers();
+      send({ type: 'verified', verified });
+      return removal.promise;
+    },
+    log,
+    signal: reading.signal,
+    wall: () => clock.now(),
+    now: () => performance.now(),
+  });
+}
+
+/** What is wrong with the mirror now. */
+function whyNot(): { code: ErrorCode; message: string } | undefined {
+  const { diverged = [] } = connected?.push ?? {};
+  if (diverged.length === 0) return trouble.current;
+  return { code: 'MIRROR_DIVERGED', message: `shard ${diverged.join(', ')} has another history in the mirror` };
+}
+
+const { localRetentionDays = 0 } = data;
+const retention = localRetentionDays === 0 ? undefined : openRetention(localRetentionDays);
+
 function report(): void {
   try {
     const { push, uploader } = connected ?? {};
@@ -102,6 +153,7 @@ function report(): void {
       ...(trouble.current === undefined ? {} : { problem: trouble.current }),
       diverged: push?.diverged ?? [],
       ...(witnessing === undefined ? {} : { witnesses: witnessing.report.status }),
+      ...(retention?.status === undefined ? {} : { local: retention.status }),
     };
     send({ type: 'status', status });
   } catch (error) {
@@ -133,6 +185,8 @@ for (;;) {
     if (finish) finishedAt = began;
     trouble.passed();
     if (last) break;
+    // Beside the pushing, which goes on meanwhile.
+    void retention?.look();
     await pause(LOOK_MS);
   } catch (error) {
     if (error instanceof MirrorClosing || last) break;

@@ -1,6 +1,7 @@
 // The main thread's handle of the mirror: starts its thread, knows how far behind it is, and never stops the pod.
 import { Worker } from 'node:worker_threads';
-import { messageOf } from '../lib/errors.ts';
+import { messageOf, SealgateError } from '../lib/errors.ts';
+import type { VerifiedShard } from './local-retention.ts';
 import type { MirrorLog } from './log.ts';
 import type { FromMirror, MirrorData, MirrorStatus, ToMirror } from './protocol.ts';
 
@@ -15,6 +16,8 @@ export interface MirrorOptions {
   /** A checkpoint is in the store. */
   readonly onPushed: (pushed: PushedMessage) => void;
   readonly onStatus: (status: MirrorStatus) => void;
+  /** Removes a shard from the volume; rejects when it stays. Needed with `localRetentionDays`. */
+  readonly onVerified?: (verified: VerifiedShard) => Promise<void>;
 }
 
 export interface Lag {
@@ -100,6 +103,18 @@ class Handle implements Mirror {
     return worker;
   }
 
+  async #remove(worker: Worker, verified: VerifiedShard): Promise<void> {
+    let answer: ToMirror = { type: 'removed' };
+    try {
+      if (this.#closing || this.#options.onVerified === undefined) throw new Error('nothing is removed now');
+      await this.#options.onVerified(verified);
+    } catch (error) {
+      const code = error instanceof SealgateError ? error.code : 'INTERNAL';
+      answer = { type: 'not-removed', code, message: messageOf(error) };
+    }
+    worker.postMessage(answer);
+  }
+
   #hear(message: FromMirror): void {
     switch (message.type) {
       case 'status':
@@ -108,6 +123,9 @@ class Handle implements Mirror {
         return;
       case 'pushed':
         this.#options.onPushed(message);
+        return;
+      case 'verified':
+        void this.#remove(this.#worker, message.verified);
         return;
       case 'log':
         this.#options.log(message.level, message.fields, message.message);

@@ -2,9 +2,11 @@
 import type { Append, Appended } from '../ledger/entry.ts';
 import { messageOf, SealgateError } from '../lib/errors.ts';
 import { Anchors } from './anchors.ts';
+import type { LocalRetentionStatus } from './local-retention.ts';
 import type { MirrorLog } from './log.ts';
 import { type Lag, type Mirror, type MirrorOptions, type PushedMessage, startMirror } from './mirror.ts';
 import type { MirrorStatus, WitnessData } from './protocol.ts';
+import { type RemoveShard, removeVerified } from './remove-verified.ts';
 import type { RetentionRule, S3Options } from './stores/options.ts';
 import type { WitnessStatus } from './witness-report.ts';
 
@@ -36,6 +38,9 @@ export interface MirroredOptions {
   readonly onPushed?: (pushed: PushedMessage) => void;
   /** Who is asked to cosign what is pushed. */
   readonly witnesses?: WitnessData | undefined;
+  /** Days that a full shard stays on the volume; 0: for ever. */
+  readonly localRetentionDays: number;
+  readonly removeShard: RemoveShard;
   /** For tests. */
   readonly start?: (options: MirrorOptions) => Mirror;
 }
@@ -58,6 +63,13 @@ function witnessText({ quorum, size, shard, failing, contradicted }: WitnessStat
   return `too few witnesses cosign (${failing.join(', ') || 'none was asked yet'})`;
 }
 
+function localText({ oldest, due, verified, kept }: LocalRetentionStatus): string {
+  const read =
+    verified === undefined ? '' : `, shard ${verified.shard} read back ${new Date(verified.at).toISOString()}`;
+  const left = `here from shard ${oldest}${oldest === 0 ? '' : ' (older ones were removed)'}${read}`;
+  return kept === undefined ? left : `${left}; ${due} past their time stay: ${kept.code}: ${kept.why}`;
+}
+
 /** More than this many intervals behind is worth a warning. */
 const WARN_INTERVALS = 6;
 
@@ -69,6 +81,8 @@ export function openMirrored({
   wall,
   witnesses,
   onPushed,
+  localRetentionDays,
+  removeShard,
   start = startMirror,
 }: MirroredOptions): Mirrored {
   const { url, retention, s3, parallel, intervalSeconds, maxLagSeconds } = settings;
@@ -79,13 +93,15 @@ export function openMirrored({
     wall,
     now: () => performance.now(),
   });
-  const mirror = start({
-    data: { ledgerDir: ledger.dir, url, retention, s3, parallel, witnesses, intervalMs: intervalSeconds * 1000 },
+  const intervalMs = intervalSeconds * 1000;
+  const mirror: Mirror = start({
+    data: { ledgerDir: ledger.dir, url, retention, s3, parallel, witnesses, intervalMs, localRetentionDays },
     log,
     onPushed: (pushed) => {
       anchors.pushed(pushed);
       onPushed?.(pushed);
     },
+    onVerified: (verified) => removeVerified(removeShard, verified, () => mirror.status()),
     onStatus,
   });
   const lag = (): Lag => mirror.lag(ledger.head(), wall() / 1000);
@@ -95,16 +111,18 @@ export function openMirrored({
     status: () => mirror.status(),
     check: () => {
       const { entries, seconds } = lag();
-      const { problem, diverged = [], witnesses: cosigning } = mirror.status() ?? {};
+      const { problem, diverged = [], witnesses: cosigning, local } = mirror.status() ?? {};
       const detail = [
         entries === 0 ? 'nothing is behind' : `${entries} entries behind, the oldest for ${Math.floor(seconds)} s`,
         ...(diverged.length > 0 ? [`MIRROR_DIVERGED: shard ${diverged.join(', ')} has another history there`] : []),
         ...(problem === undefined ? [] : [`${problem.code}: ${problem.message}`]),
         ...(cosigning === undefined ? [] : [witnessText(cosigning)]),
+        ...(local === undefined ? [] : [localText(local)]),
         ...(tooFar() ? ['more than mirror.maxLagSeconds: audit batches are refused'] : []),
       ].join('; ');
       const uncosigned = cosigning !== undefined && (!cosigning.quorum || cosigning.contradicted);
-      const warning = diverged.length > 0 || uncosigned || seconds > WARN_INTERVALS * intervalSeconds;
+      const kept = local?.kept !== undefined;
+      const warning = diverged.length > 0 || uncosigned || kept || seconds > WARN_INTERVALS * intervalSeconds;
       return { ok: !tooFar(), detail, warning };
     },
     auditLedger: {

@@ -1,5 +1,6 @@
 // What the mirror's thread and the main thread say to each other.
 import type { ErrorCode } from '../lib/errors.ts';
+import type { LocalRetentionStatus, VerifiedShard } from './local-retention.ts';
 import type { RetentionRule, S3Options } from './stores/options.ts';
 import type { UploadCounts } from './uploader.ts';
 import type { WitnessStatus } from './witness-report.ts';
@@ -13,6 +14,8 @@ export interface MirrorData {
   readonly parallel: number;
   /** Absent without witnesses. */
   readonly witnesses?: WitnessData | undefined;
+  /** Days that a shard stays on the volume after its last entry. Absent or 0: for ever. */
+  readonly localRetentionDays?: number;
 }
 
 export interface WitnessData {
@@ -43,11 +46,19 @@ export interface MirrorStatus {
   readonly diverged: readonly number[];
   /** Absent without witnesses. */
   readonly witnesses?: WitnessStatus;
+  /** Absent where every shard stays on the volume. */
+  readonly local?: LocalRetentionStatus;
 }
 
-export type ToMirror = { readonly type: 'close'; readonly withinMs: number };
+export type ToMirror =
+  | { readonly type: 'close'; readonly withinMs: number }
+  /** What became of the last shard that was `verified`. */
+  | { readonly type: 'removed' }
+  | { readonly type: 'not-removed'; readonly code: ErrorCode; readonly message: string };
 
 export type FromMirror =
+  /** A shard was read back and may leave the volume; the thread waits for the answer. */
+  | { readonly type: 'verified'; readonly verified: VerifiedShard }
   | { readonly type: 'status'; readonly status: MirrorStatus }
   | {
       readonly type: 'pushed';

@@ -9,6 +9,12 @@ export interface ObservedMirror {
         readonly pushed: number;
         readonly succeeded?: number;
         readonly diverged: readonly number[];
+        readonly local?: {
+          readonly oldest: number;
+          readonly due: number;
+          readonly verified?: { readonly at: number };
+          readonly kept?: object;
+        };
         readonly witnesses?: { readonly quorum: boolean; readonly contradicted: boolean; readonly size: number };
       }
     | undefined;
@@ -75,6 +81,24 @@ export function createMirrorMetrics(registry: Registry, observed: ObservedMirror
     'sealgate_witness_cosigned_size',
     'Entries of the newest shard with enough cosignatures that they cover.',
     () => observed.status()?.witnesses?.size ?? 0,
+  );
+  gauge(
+    'sealgate_mirror_removed_shards',
+    'Shards that left the volume since the log began, once the mirror had them: number of the oldest one here. 0 without ledger.localRetentionDays.',
+    () => observed.status()?.local?.oldest ?? 0,
+  );
+  gauge(
+    'sealgate_mirror_kept_shards',
+    'Shards that are past ledger.localRetentionDays and stay, because the mirror cannot be relied on; the log and /readyz?verbose say why.',
+    () => {
+      const { kept, due = 0 } = observed.status()?.local ?? {};
+      return kept === undefined ? 0 : due;
+    },
+  );
+  gauge(
+    'sealgate_mirror_read_back_seconds',
+    'When a shard was last read back whole from the mirror, in seconds since the Unix epoch; 0 before the first.',
+    () => (observed.status()?.local?.verified?.at ?? 0) / 1000,
   );
   const totals = {
     objects: counter('sealgate_mirror_objects_total', 'Objects written to the mirror.'),

@@ -121,6 +121,8 @@ describe('a pod with a mirror', () => {
       },
       log: () => undefined,
       onStatus: () => undefined,
+      localRetentionDays: 0,
+      removeShard: () => Promise.reject(new Error('nothing is removed here')),
       wall: () => 0,
       start,
     });
