@@ -25,7 +25,7 @@ export interface Verdict {
 /** The verdict when no policy gave one: a denial, and the reason. */
 export function failedVerdict(code: ErrorCode, message: string, bundle: string): Evaluation {
   const failure: PolicyFailure = { policy: ENGINE, code, message, action: 'deny' };
-  return { allowed: false, results: [], failures: [failure], prints: [], evaluated: [], bundle, ms: 0 };
+  return { allowed: false, results: [], failures: [failure], prints: [], evaluated: [], times: [], bundle, ms: 0 };
 }
 
 /** Whether a verdict is a denial for want of an answer, with no policy against the request. */

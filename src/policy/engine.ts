@@ -13,6 +13,7 @@ import type {
   PolicyFailure,
   PolicyPrint,
   PolicyResult,
+  PolicyTime,
 } from './types.ts';
 
 export interface EngineOptions {
@@ -65,7 +66,7 @@ export async function startBundle(
 
 /** What is known so far of one request. */
 interface Progress {
-  readonly replies: Reply[];
+  readonly replies: { readonly reply: Reply; readonly rules: readonly number[] }[];
   readonly failures: RuleFailure[];
 }
 
@@ -132,7 +133,7 @@ class Engine implements PolicyEngine {
     while (todo.length > 0) {
       const result = await this.runOnce(todo, input, deadline - DEADLINE_MARGIN_MS, progress.failures.length > 0);
       if (result.type === 'reply') {
-        progress.replies.push(result.reply);
+        progress.replies.push({ reply: result.reply, rules: todo });
         this.counters.recycled += result.reply.recycled;
         return;
       }
@@ -176,7 +177,9 @@ class Engine implements PolicyEngine {
     return culprit === undefined ? [] : todo.filter((rule) => this.rule(rule).policy !== culprit);
   }
 
-  private verdict(selected: readonly number[], { replies, failures }: Progress, ms: number): Evaluation {
+  private verdict(selected: readonly number[], progress: Progress, ms: number): Evaluation {
+    const { failures } = progress;
+    const replies = progress.replies.map(({ reply }) => reply);
     const outcomes = replies.flatMap((reply) => reply.outcomes);
     const results = outcomes.flatMap(({ rule, members }): PolicyResult[] => {
       const { policy, rule: name, action, severity, controls, remediation } = this.rule(rule);
@@ -202,9 +205,21 @@ class Engine implements PolicyEngine {
       failures: mergeFailures(failed),
       prints,
       evaluated: [...new Set(selected.map((rule) => this.rule(rule).policy))],
+      times: this.times(progress),
       bundle: this.bundle.digest,
       ms,
     };
+  }
+
+  private times({ replies }: Progress): PolicyTime[] {
+    const times = new Map<string, number>();
+    for (const { reply, rules } of replies) {
+      rules.forEach((rule, i) => {
+        const { policy } = this.rule(rule);
+        times.set(policy, (times.get(policy) ?? 0) + (reply.ms[i] ?? 0));
+      });
+    }
+    return [...times].map(([policy, ms]) => ({ policy, ms }));
   }
 
   private failure({ rule, code, message }: RuleFailure): PolicyFailure {

@@ -41,9 +41,12 @@ export class Evaluator {
     const failures: RuleFailure[] = [];
     const prints: { rule: number; message: string }[] = [];
     const shared = { ...this.lasting, now: this.now(), fixed: new Map<string, Value>(), random: randomBytes };
+    const ms: number[] = [];
     let ready = false;
     for (const rule of job.rules) {
       const { entrypoint, rule: name } = this.rule(rule);
+      // The input is everybody's: what it takes to parse it is nobody's time.
+      let began: number | undefined;
       try {
         this.enter(STAGE_INPUT);
         this.instance ??= this.create();
@@ -51,6 +54,7 @@ export class Evaluator {
         if (!ready) this.instance.setInput(job.input);
         ready = true;
         this.enter(rule);
+        began = performance.now();
         const context: BuiltinContext = { ...shared, print: (line) => addPrint(prints, rule, line) };
         const members = membersOf(name, this.instance.evaluate(entrypoint, context));
         if (members.length > 0) outcomes.push({ rule, members });
@@ -59,11 +63,13 @@ export class Evaluator {
         if (error instanceof ShapeError) continue;
         ready = false;
         if (!(error instanceof InputError)) this.drop();
+      } finally {
+        ms.push(began === undefined ? 0 : performance.now() - began);
       }
     }
     if (this.instance !== undefined && this.instance.memoryBytes > this.setup.limits.recycleBytes) this.drop();
     this.enter(STAGE_IDLE);
-    return { id: job.id, outcomes, failures, prints, recycled: this.recycled };
+    return { id: job.id, outcomes, failures, prints, ms, recycled: this.recycled };
   }
 
   private rule(index: number): WorkerSetup['rules'][number] {

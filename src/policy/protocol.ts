@@ -54,6 +54,8 @@ export interface Reply {
   readonly outcomes: readonly RuleOutcome[];
   readonly failures: readonly RuleFailure[];
   readonly prints: readonly { readonly rule: number; readonly message: string }[];
+  /** Milliseconds that each rule of the job took, in its order. */
+  readonly ms: readonly number[];
   /** Instances dropped while this job ran. */
   readonly recycled: number;
 }

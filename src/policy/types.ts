@@ -55,6 +55,12 @@ export interface PolicyPrint {
   readonly message: string;
 }
 
+/** What one policy's rules took. */
+export interface PolicyTime {
+  readonly policy: string;
+  readonly ms: number;
+}
+
 /** The verdict of all policies on one request. */
 export interface Evaluation {
   /** No result with action deny and no failure with action deny. */
@@ -64,6 +70,8 @@ export interface Evaluation {
   readonly prints: readonly PolicyPrint[];
   /** Package paths of the policies that matched and ran, failed ones included. */
   readonly evaluated: readonly string[];
+  /** Of the policies that ran to their end, in the order of `evaluated`. */
+  readonly times: readonly PolicyTime[];
   /** Digest of the bundle. */
   readonly bundle: string;
   /** From call to verdict, waiting included, in milliseconds. */

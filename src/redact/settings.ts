@@ -96,7 +96,7 @@ function fieldRule(setting: FieldSetting): FieldRule {
 }
 
 /** As Kubernetes guesses it itself (meta.UnsafeGuessKindToResource). */
-function pluralOf(kind: string): string {
+export function pluralOf(kind: string): string {
   const singular = kind.toLowerCase();
   if (singular.endsWith('endpoints')) return singular;
   if (singular.endsWith('s')) return `${singular}es`;

@@ -53,7 +53,7 @@ export function result(message: string, rest: Partial<PolicyResult> = {}): Polic
 }
 
 export function evaluation(rest: Partial<Evaluation> = {}): Evaluation {
-  const base = { allowed: true, results: [], failures: [], prints: [], evaluated: ['admission.images'] };
+  const base = { allowed: true, results: [], failures: [], prints: [], evaluated: ['admission.images'], times: [] };
   return { ...base, bundle: BUNDLE, ms: 1, ...rest };
 }
 
