@@ -6,6 +6,7 @@ import { beginsAfterBreak } from '../ledger/link.ts';
 import { TreeReader } from '../ledger/tree-reader.ts';
 import { findRotations } from '../ledger/verify-find-rotations.ts';
 import { NoteJudge } from '../ledger/verify-note.ts';
+import { checkpointVersions } from './checkpoint-versions.ts';
 import { MAX_CHECKPOINT_BYTES } from './judge.ts';
 import { mirrorKey, parseMirrorPath } from './layout.ts';
 import type { ObjectStore } from './stores/store.ts';
@@ -101,7 +102,10 @@ async function newestMirrored(
   }
 }
 
-/** The newest checkpoint of a shard that a key of the log signed; by `checkpoint`, or else the largest under its own size. */
+/**
+ * The largest checkpoint of a shard that a key of the log signed: of the versions of `checkpoint`, because an older one may have been
+ * put back on top of the newest, or else the largest under its own size.
+ */
 async function readHead(
   store: ObjectStore,
   judge: NoteJudge,
@@ -109,14 +113,14 @@ async function readHead(
   shard: number,
 ): Promise<MirroredHead | undefined> {
   const origin = `${log}/${shard}`;
-  const open = async (key: string): Promise<MirroredHead | undefined> => {
-    const note = await store.get(key, { maxBytes: MAX_CHECKPOINT_BYTES });
+  const open = (note: Buffer | undefined): MirroredHead | undefined => {
     const verdict = note === undefined ? undefined : judge.judge(note);
     if (note === undefined || verdict?.kind !== 'signed' || verdict.origin !== origin) return undefined;
     return { shard, size: verdict.size, root: verdict.root, note: note.toString('utf8') };
   };
-  const newest = await open(mirrorKey(origin, { kind: 'checkpoint' }));
-  if (newest !== undefined) return newest;
+  const versions = (await checkpointVersions(store, mirrorKey(origin, { kind: 'checkpoint' }))).map(open);
+  const largest = versions.reduce((one, other) => ((other?.size ?? -1) > (one?.size ?? -1) ? other : one), undefined);
+  if (largest !== undefined) return largest;
   const sizes: number[] = [];
   for await (const { key } of store.list(`${origin}/checkpoints/`)) {
     const object = parseMirrorPath(key.slice(origin.length + 1));
@@ -126,7 +130,8 @@ async function readHead(
   }
   keepLargest(sizes);
   for (const size of sizes) {
-    const one = await open(mirrorKey(origin, { kind: 'checkpoints', size }));
+    const key = mirrorKey(origin, { kind: 'checkpoints', size });
+    const one = open(await store.get(key, { maxBytes: MAX_CHECKPOINT_BYTES }));
     if (one !== undefined) return one;
   }
   return undefined;

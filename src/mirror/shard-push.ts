@@ -4,8 +4,10 @@
 import { parseLeaf } from '../ledger/leaf.ts';
 import type { TreeHead, TreeReader } from '../ledger/tree-reader.ts';
 import { SealgateError } from '../lib/errors.ts';
+import { openCheckpoint } from '../tlog/checkpoint.ts';
 import { makeConsistencyProof } from '../tlog/consistency.ts';
 import { encodeEntryBundle } from '../tlog/entry-bundle.ts';
+import { TlogError } from '../tlog/errors.ts';
 import { leafHash } from '../tlog/merkle.ts';
 import { type NoteVerifier, parseNote } from '../tlog/note.ts';
 import { TileBuilder } from '../tlog/tile-builder.ts';
@@ -197,13 +199,22 @@ export class ShardPush {
     );
   }
 
-  /** The newest checkpoint in the store, by `checkpoint` or, where that is none, by the largest of `checkpoints/`. */
+  /** The largest checkpoint in the store: of the versions of `checkpoint` or, where none is one, of `checkpoints/`. */
   async #newest(): Promise<Buffer | undefined> {
     const { uploader, log } = this.#options;
     const key = this.#keyOf({ kind: 'checkpoint' });
     const there = await uploader.read(key, MAX_CHECKPOINT_BYTES);
     this.#note = there instanceof Buffer ? there : undefined;
-    if (this.#note !== undefined && this.#isNote(this.#note)) return this.#note;
+    const signed = this.#largestSigned(await uploader.checkpoints(key));
+    if (this.#note !== undefined && this.#isNote(this.#note)) {
+      const top = this.#sizeSigned(this.#note);
+      if (top === undefined || signed === undefined || signed.size <= top) return this.#note;
+      uploader.counts.occupied += 1;
+      const text =
+        'an older checkpoint was put back on top of the newest one of the mirror by somebody else: find out who';
+      log('error', { key, found: top, newest: signed.size }, text);
+      return signed.note;
+    }
     if (there !== undefined) {
       uploader.counts.occupied += 1;
       log(
@@ -212,6 +223,7 @@ export class ShardPush {
         'what lies under the key of the newest checkpoint is none of this shard: somebody else wrote it, find out who',
       );
     }
+    if (signed !== undefined) return signed.note;
     const prefix = this.#keyOf({ kind: 'checkpoints', size: 0 }).slice(0, -1);
     const sizes = await uploader.largest(prefix, (name) => this.#sizeOf(name), FALLBACK_CHECKPOINTS);
     for (const size of sizes) {
@@ -219,6 +231,25 @@ export class ShardPush {
       if (note instanceof Buffer && this.#isNote(note)) return note;
     }
     return undefined;
+  }
+
+  #largestSigned(notes: readonly Buffer[]): { readonly note: Buffer; readonly size: number } | undefined {
+    let largest: { readonly note: Buffer; readonly size: number } | undefined;
+    for (const note of notes) {
+      const size = this.#sizeSigned(note);
+      if (size !== undefined && size > (largest?.size ?? -1)) largest = { note, size };
+    }
+    return largest;
+  }
+
+  /** Undefined for what the key of this shard did not sign. */
+  #sizeSigned(note: Buffer): number | undefined {
+    try {
+      return openCheckpoint(note, { verifiers: [this.#key as NoteVerifier], origin: this.#origin }).size;
+    } catch (error) {
+      if (error instanceof TlogError) return undefined;
+      throw error;
+    }
   }
 
   #sizeOf(key: string): number | undefined {

@@ -1,4 +1,5 @@
 // Writes objects side by side, within bounds, and looks at what occupies a key before it is written over.
+import { checkpointVersions } from './checkpoint-versions.ts';
 import type { MirrorLog } from './log.ts';
 import { MirrorClosing, type Patience } from './patience.ts';
 import type { ObjectClass, ObjectStore } from './stores/store.ts';
@@ -92,6 +93,11 @@ export class Uploader {
         throw error;
       }
     });
+  }
+
+  /** Contents that the key of the newest checkpoint has had, newest first; see checkpointVersions. */
+  checkpoints(key: string): Promise<Buffer[]> {
+    return this.#patience.until(() => checkpointVersions(this.#store, key));
   }
 
   /** The sizes of `<origin>/checkpoints/…`, as `parse` reads them from keys; the `most` largest ones, largest first. */

@@ -13,12 +13,14 @@ import { Patience } from '../../../src/mirror/patience.ts';
 import { openStore } from '../../../src/mirror/stores/open.ts';
 import { Uploader } from '../../../src/mirror/uploader.ts';
 import { verify as verifyIndependently } from '../../independent/verify.ts';
+import { MemoryStore } from '../../support/memory-store.ts';
 import { event, LOG_NAME, openTestLedger, places, rejection, tempDir, testKey } from '../ledger/temp-ledger.ts';
 
-function scene() {
+function scene(given?: MemoryStore) {
   const root = tempDir();
   const { dir } = places(root);
-  const store = openStore(join(root, 'mirror'), { clock: systemClock() });
+  const store = given ?? openStore(join(root, 'mirror'), { clock: systemClock() });
+  const lines: string[] = [];
   const write = async (mark: string, count = 3, options: Parameters<typeof openTestLedger>[1] = {}) => {
     const ledger = await openTestLedger(root, options);
     for (let i = 0; i < count; i++) await ledger.append('audit', [event({ mark, i })]);
@@ -35,9 +37,11 @@ function scene() {
       sleep: async () => undefined,
       now: () => performance.now(),
     });
-    const log = () => undefined;
+    const log = (_level: string, _fields: object, message: string) => void lines.push(message);
     const uploader = new Uploader(store, patience, 4, log);
-    await new LedgerPush({ ledgerDir: dir, uploader, log, onPushed: () => undefined }).round(true);
+    const ledgerPush = new LedgerPush({ ledgerDir: dir, uploader, log, onPushed: () => undefined });
+    await ledgerPush.round(true);
+    return ledgerPush.diverged;
   };
   const look = () => compareWithMirror(store, { ledgerDir: dir, logName: LOG_NAME, vkeys: [testKey(root).vkey] });
   const snapshot = () => {
@@ -60,7 +64,7 @@ function scene() {
     expect(verifyIndependently(dir, vkey).exitCode).toBe(report.exitCode);
     return report;
   };
-  return { root, dir, store, write, push, look, snapshot, goOn, statuses };
+  return { root, dir, store, lines, write, push, look, snapshot, goOn, statuses };
 }
 
 describe('a ledger and its mirror', () => {
@@ -180,5 +184,49 @@ describe('a ledger and its mirror', () => {
     expect(await look()).toEqual({ state: 'continued' });
     restore();
     expect(await look()).toMatchObject({ reason: 'rolled-back', mirrored: { size: 10 } });
+  });
+
+  it.each([1, 20])(
+    'an older checkpoint on top of the newest (%i times) does not hide a volume that was put back',
+    async (times) => {
+      const store = new MemoryStore();
+      const { write, push, look, snapshot, lines } = scene(store);
+      const key = `${LOG_NAME}/0/checkpoint`;
+      await write('one');
+      await push();
+      const old = store.bytes(key);
+      const restore = snapshot();
+      for (let i = 0; i < 12; i++) {
+        await write('two', 1);
+        await push();
+      }
+      const size = Number(store.bytes(key).toString().split('\n')[1]);
+      for (let i = 0; i < times; i++) store.put(key, old);
+      // Where the volume is what it was, the mirror goes on and alarms.
+      expect(await look()).toEqual({ state: 'continued' });
+      restore();
+      const found = await look();
+      expect(found).toMatchObject({ state: 'broken', reason: 'rolled-back' });
+      if (times === 1) expect(found).toMatchObject({ mirrored: { size } });
+      expect(await push()).toEqual([0]);
+      expect(lines.join('\n')).toMatch(/an older checkpoint was put back/);
+      expect(store.bytes(key)).toEqual(old);
+    },
+  );
+
+  it('the mirror goes on, and alarms, where only the newest checkpoint was put back', async () => {
+    const store = new MemoryStore();
+    const { write, push, lines } = scene(store);
+    const key = `${LOG_NAME}/0/checkpoint`;
+    await write('one');
+    await push();
+    const old = store.bytes(key);
+    await write('two');
+    await push();
+    store.put(key, old);
+    await write('three');
+    expect(await push()).toEqual([]);
+    expect(lines).toEqual([expect.stringMatching(/an older checkpoint was put back/)]);
+    expect(store.bytes(key)).not.toEqual(old);
   });
 });
