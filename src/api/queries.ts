@@ -1,11 +1,10 @@
 // Questions to the index, answered off the main thread by a few threads; one that takes too long is terminated with its question.
 import { Worker } from 'node:worker_threads';
 import type { Query } from '../index/query.ts';
-import type { Page } from '../index/search.ts';
 import type { IndexView } from '../index/view.ts';
 import { messageOf, SealgateError } from '../lib/errors.ts';
 import { threadFile } from '../lib/thread-file.ts';
-import type { Answer, Asked, EntryAnswer, QueryThreadData, Question } from './query-protocol.ts';
+import type { Answer, AnsweredPage, Asked, EntryAnswer, QueryThreadData, Question } from './query-protocol.ts';
 import type { TlogFile } from './tlog-file.ts';
 
 export interface QueriesOptions {
@@ -22,7 +21,7 @@ export interface QueriesOptions {
 
 export interface Queries {
   /** Throws QUERY_TIMEOUT, QUERY_UNAVAILABLE. */
-  search(query: Query): Promise<Page>;
+  search(query: Query): Promise<AnsweredPage>;
   /** null when the ledger has no such entry; without a shard, of the newest. */
   entry(shard: number | undefined, seq: number): Promise<EntryAnswer | null>;
   /** What lies at a path below /tlog/, if anything. */
@@ -57,7 +56,7 @@ class Pool implements Queries {
     this.#options = { threads: 2, timeLimitMs: 5000, maxWaiting: 64, ...options };
   }
 
-  async search(query: Query): Promise<Page> {
+  async search(query: Query): Promise<AnsweredPage> {
     const answer = await this.#ask({ type: 'search', query, softLimitMs: this.#options.timeLimitMs / 2 });
     if (answer.type !== 'page') throw unexpected(answer);
     return answer.page;

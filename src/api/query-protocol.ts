@@ -3,6 +3,7 @@ import type { Query } from '../index/query.ts';
 import type { FoundEntry, Page } from '../index/search.ts';
 import type { ErrorCode } from '../lib/errors.ts';
 import type { EntryDetail } from './detail.ts';
+import type { OlderHistory } from './older-history.ts';
 import type { TlogFile } from './tlog-file.ts';
 
 export interface QueryThreadData {
@@ -30,8 +31,13 @@ export interface Asked {
   readonly generation: number;
 }
 
+/** A page, and what the query also is about but is not here. */
+export interface AnsweredPage extends Page {
+  readonly older: OlderHistory | null;
+}
+
 export type Answer =
-  | { readonly type: 'page'; readonly page: Page }
+  | { readonly type: 'page'; readonly page: AnsweredPage }
   | { readonly type: 'entry'; readonly entry: EntryAnswer | null }
   | { readonly type: 'tlog'; readonly file: TlogFile | undefined }
   | { readonly type: 'error'; readonly code: ErrorCode; readonly message: string; readonly damaged: boolean };

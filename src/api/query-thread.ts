@@ -8,6 +8,7 @@ import { LedgerReader } from '../ledger/reader.ts';
 import { messageOf, SealgateError } from '../lib/errors.ts';
 import { createVerifier } from '../tlog/verifier.ts';
 import { entryDetail } from './detail.ts';
+import { OlderHistories } from './older-history.ts';
 import type { Answer, Asked, QueryThreadData, Question } from './query-protocol.ts';
 import { readTlogFile } from './tlog-file.ts';
 
@@ -16,6 +17,7 @@ const port = parentPort;
 const { ledgerDir, indexFile, vkey } = workerData as QueryThreadData;
 const verifier = createVerifier(vkey);
 const reader = LedgerReader.open(ledgerDir);
+const older = new OlderHistories(reader);
 let index: { db: Database.Database; generation: number } | undefined;
 
 function openIndex(generation: number): Database.Database {
@@ -35,12 +37,18 @@ function answer(question: Question, generation: number): Answer {
   if (question.type === 'search') {
     const end = performance.now() + question.softLimitMs;
     const page = search(openIndex(generation), question.query, { expired: () => performance.now() >= end });
-    return { type: 'page', page };
+    return { type: 'page', page: { ...page, older: older.of(question.query) } };
   }
   if (question.type === 'tlog') return { type: 'tlog', file: readTlogFile(ledgerDir, question.path) };
   const shard = question.shard ?? reader.shards().at(-1)?.number ?? 0;
   const detail = entryDetail(reader, shard, question.seq, verifier);
-  if (detail === undefined) return { type: 'entry', entry: null };
+  if (detail === undefined) {
+    const left = older.left(shard);
+    if (left === null) return { type: 'entry', entry: null };
+    const where = left.store === undefined ? 'look in its mirror' : `it is in ${left.store}`;
+    const text = `shard ${shard} is not here any more, the oldest is ${left.oldestShard}: ${where} (sealgate query --from … --shard ${shard})`;
+    throw new SealgateError('ENTRY_NOT_FOUND', text);
+  }
   return { type: 'entry', entry: { detail, found: listed(detail, generation) } };
 }
 

@@ -6,6 +6,8 @@ import { ERROR_CODES, type ErrorCode, messageOf, SealgateError } from '../lib/er
 export interface ListAnswer extends Pick<Page, 'entries' | 'next'> {
   /** Whether the index held everything that was on record when it was asked. */
   readonly current: boolean;
+  /** History that the query reaches back to and that has left the volume; absent in answers of older releases. */
+  readonly older?: { readonly oldestShard: number; readonly before: string; readonly store?: string } | null;
 }
 
 export interface QueryClient {

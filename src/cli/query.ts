@@ -3,10 +3,14 @@ import { type Command, Option } from 'commander';
 import { MAX_LIMIT, PARAMETERS } from '../index/query.ts';
 import type { FoundEntry } from '../index/search.ts';
 import { fail, UsageError } from './failure.ts';
-import { createQueryClient, type QueryClient } from './query-client.ts';
+import { createQueryClient, type ListAnswer, type QueryClient } from './query-client.ts';
 import { formatEntry } from './query-entry.ts';
-import { serveFolder } from './query-folder.ts';
+import { type ServedFolder, serveFolder } from './query-folder.ts';
+import { serveMirror } from './query-mirror.ts';
 import { header, rowOf } from './query-table.ts';
+import { parseCount } from './shard.ts';
+import { addStoreOptions, type StoreFlags } from './store-flags.ts';
+import { escapeTerminal } from './terminal.ts';
 
 const DEFAULT_SERVER = 'http://127.0.0.1:8080';
 const DEFAULT_LIMIT = 50;
@@ -27,7 +31,7 @@ const FILTERS = {
   uid: '<uid>',
 } as const satisfies Partial<Record<keyof typeof PARAMETERS, string>>;
 
-interface Flags extends Partial<Record<keyof typeof FILTERS, string>> {
+interface Flags extends StoreFlags, Partial<Record<keyof typeof FILTERS, string>> {
   readonly namespace?: string;
   readonly auditId?: string;
   readonly denied?: boolean;
@@ -39,19 +43,27 @@ interface Flags extends Partial<Record<keyof typeof FILTERS, string>> {
   readonly output: 'table' | 'wide' | 'json';
   readonly server?: string;
   readonly ledger?: string;
+  readonly from?: string;
+  readonly key: readonly string[];
+  readonly shard?: number;
 }
 
 export function register(program: Command): void {
+  const list = (value: string, before: readonly string[]): string[] => [...before, value];
   const command = program
     .command('query')
     .summary('look decisions and audit events up')
     .description(
       'Shows what is on record, newest first; with an entry (12, or 0/12 with the shard) that one whole, and whether it verifies.\n' +
-        'Asks a running Sealgate (reach one in a cluster with kubectl port-forward), or reads a ledger folder itself with --ledger.',
+        'Asks a running Sealgate (reach one in a cluster with kubectl port-forward), or reads a ledger folder itself with --ledger.\n' +
+        'With --from it reads older history in a mirror, all of which is verified first.',
     )
     .argument('[entry]', 'seq of one entry, or <shard>/<seq>')
     .option('--server <url>', `query API to ask (default: ${DEFAULT_SERVER})`)
     .option('--ledger <dir>', 'read this ledger or data folder instead, live or a copy')
+    .option('--from <url>', 'read the mirror there: s3://bucket/prefix, file:///folder or a folder; needs --key')
+    .option('--key <vkey|file>', 'with --from: verifying key of the log, as text or in a file (repeatable)', list, [])
+    .option('--shard <n>', 'with --from: only this shard', parseCount)
     .option('--denied', 'only decisions that denied')
     .option('--allowed', 'only decisions that allowed')
     .option('-n, --namespace <namespace>', PARAMETERS.namespace)
@@ -59,7 +71,7 @@ export function register(program: Command): void {
   for (const [name, placeholder] of Object.entries(FILTERS)) {
     command.option(`--${name} ${placeholder}`, PARAMETERS[name as keyof typeof FILTERS]);
   }
-  command
+  addStoreOptions(command)
     .option('--limit <n>', `how many entries (default: ${DEFAULT_LIMIT})`)
     .option('--all', 'every entry that matches')
     .option('--oldest', 'oldest first')
@@ -79,10 +91,13 @@ export function register(program: Command): void {
 }
 
 async function run(entry: string | undefined, flags: Flags): Promise<void> {
-  if (flags.server !== undefined && flags.ledger !== undefined) {
-    throw new UsageError('--server and --ledger exclude one another: ask a running Sealgate, or read a folder');
+  const sources = [flags.server, flags.ledger, flags.from].filter((one) => one !== undefined);
+  if (sources.length > 1) {
+    throw new UsageError(
+      '--server, --ledger and --from exclude one another: ask a running Sealgate, or read a folder or a mirror',
+    );
   }
-  const folder = flags.ledger === undefined ? undefined : await serveFolder(flags.ledger);
+  const folder = await open(flags);
   try {
     const client = createQueryClient(folder?.url ?? flags.server ?? DEFAULT_SERVER);
     if (entry !== undefined) await showEntry(client, entry, flags);
@@ -91,6 +106,18 @@ async function run(entry: string | undefined, flags: Flags): Promise<void> {
   } finally {
     await folder?.close();
   }
+}
+
+/** What has to be served for this one command; undefined when a running Sealgate is asked. */
+async function open(flags: Flags): Promise<ServedFolder | undefined> {
+  const { from, key, shard, ledger } = flags;
+  if (from === undefined) {
+    if (key.length > 0 || shard !== undefined) throw new UsageError('--key and --shard go with --from');
+    return ledger === undefined ? undefined : await serveFolder(ledger);
+  }
+  if (flags.follow === true) throw new UsageError('--follow shows what comes: a mirror has what was');
+  if (key.length === 0) throw new UsageError('--from needs --key, which all that is read is verified with');
+  return await serveMirror(from, flags);
 }
 
 async function showEntry(client: QueryClient, entry: string, flags: Flags): Promise<void> {
@@ -120,13 +147,25 @@ async function list(client: QueryClient, flags: Flags): Promise<void> {
     print(page.entries);
     shown += page.entries.length;
     cursor = page.next ?? undefined;
-    if (cursor === undefined) break;
+    if (cursor === undefined) {
+      if (flags.from === undefined) sayOlder(page);
+      break;
+    }
     if (shown >= wanted) {
       say(`there is more: --limit ${shown * 2}, --all, or narrow it down`);
       return;
     }
   }
   if (shown === 0) say('nothing on record matches; sealgate query without filters shows the newest entries');
+}
+
+/** What is before the oldest entry here, when that was asked for, too. */
+function sayOlder({ older }: ListAnswer): void {
+  if (older === undefined || older === null) return;
+  const where = older.store === undefined ? 'a mirror may have it' : `it is in ${older.store}`;
+  const whole = older.store ?? 's3://bucket/prefix';
+  const text = `what is older than ${older.before} (before shard ${older.oldestShard}) is not here: ${where}`;
+  say(escapeTerminal(`${text}; sealgate query --from ${whole} --key <vkey> reads it`));
 }
 
 /** Ends when the server does, or by an interrupt. */

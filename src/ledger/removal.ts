@@ -34,6 +34,17 @@ export function pointToRemoval(dir: string, { shard, seq }: { readonly shard: nu
 }
 
 /**
+ * Where what is before the oldest shard of the folder is kept, as the newest `removal` entry says; undefined when none does. Follows
+ * the pointer only: without it, nothing is searched.
+ */
+export function readKeptCopy(dir: string, shards: readonly ShardFile[]): KeptCopy | undefined {
+  const copy = pointed(dir, shards, (db, seq) => readRemoval(db, seq)?.copy);
+  if (typeof copy !== 'object' || copy === null || !('store' in copy) || !('verified' in copy)) return undefined;
+  const { store, verified } = copy;
+  return typeof store === 'string' && typeof verified === 'string' ? { store, verified } : undefined;
+}
+
+/**
  * Whether an entry says that everything before the oldest of these shards was removed. `link` is the end of the shard before
  * it, as its own first entry has it: where the entry is about that one, the two have to be the same.
  */
@@ -50,6 +61,14 @@ function sameEnd(one: ShardEnd, other: ShardEnd): boolean {
 }
 
 function pointedAt(dir: string, shards: readonly ShardFile[]): ShardEnd | undefined {
+  return pointed(dir, shards, removalAt);
+}
+
+function pointed<T>(
+  dir: string,
+  shards: readonly ShardFile[],
+  read: (db: Database.Database, seq: number) => T | undefined,
+): T | undefined {
   let text: string;
   try {
     text = readFileSync(join(dir, POINTER), 'latin1');
@@ -59,7 +78,7 @@ function pointedAt(dir: string, shards: readonly ShardFile[]): ShardEnd | undefi
   }
   const [, shard, seq] = /^(\d{1,15})\/(\d{1,15})\n$/.exec(text) ?? [];
   const file = shards.find(({ number }) => number === Number(shard));
-  return file === undefined ? undefined : readShard(file.path, (db) => removalAt(db, Number(seq)));
+  return file === undefined ? undefined : readShard(file.path, (db) => read(db, Number(seq)));
 }
 
 /** The newest in the newest shard that has one: after the folder was copied, or the pointer was lost. Reads all leaves. */
@@ -75,8 +94,12 @@ function searched(shards: readonly ShardFile[]): ShardEnd | undefined {
   return undefined;
 }
 
-/** What the entry says, when it is one and a checkpoint covers it: what nothing signed, anybody may have written. */
 function removalAt(db: Database.Database, seq: number): ShardEnd | undefined {
+  return parseShardEnd(readRemoval(db, seq)?.removed);
+}
+
+/** What the entry says, when it is one and a checkpoint covers it: what nothing signed, anybody may have written. */
+function readRemoval(db: Database.Database, seq: number): { removed?: unknown; copy?: unknown } | undefined {
   const leaf = db.prepare<[number], Buffer>('SELECT leaf FROM leaf WHERE seq = ?').pluck().get(seq);
   const signed = db.prepare<[], number | null>('SELECT max(size) FROM checkpoint').pluck().get() ?? 0;
   const pack = db
@@ -89,7 +112,5 @@ function removalAt(db: Database.Database, seq: number): ShardEnd | undefined {
   const body = decodePack(pack.codec, pack.data, pack.count, MAX_PACK_BYTES)[seq - pack.first]?.body;
   if (body === undefined) return undefined;
   const parsed: unknown = JSON.parse(body.toString('utf8'));
-  return typeof parsed === 'object' && parsed !== null && 'removed' in parsed
-    ? parseShardEnd(parsed.removed)
-    : undefined;
+  return typeof parsed === 'object' && parsed !== null ? parsed : undefined;
 }
