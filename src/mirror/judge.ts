@@ -17,6 +17,8 @@ export type Judgement =
   | { readonly kind: 'ours'; readonly size: number }
   /** Not a checkpoint of this shard at all: it says nothing about our history. */
   | { readonly kind: 'junk'; readonly why: string }
+  /** Of this shard by its name, but signed by another key, as anybody can: it says nothing about our history either. */
+  | { readonly kind: 'foreign'; readonly why: string }
   /** The history here and the one in the store are not one. */
   | { readonly kind: 'diverged'; readonly why: string };
 
@@ -28,7 +30,7 @@ export function judge(note: Buffer, shard: TreeReader, origin: string, key: Note
   } catch (error) {
     return originOf(note) === origin
       ? {
-          kind: 'diverged',
+          kind: 'foreign',
           why: `it is not signed by the key of this shard (${messageOf(error)}): another ledger of the same name writes there`,
         }
       : { kind: 'junk', why: messageOf(error) };

@@ -58,6 +58,7 @@ export class LedgerPush {
         this.#completed(number);
         continue;
       }
+      if (this.#diverged.has(number)) continue;
       await this.#visit(number, path, (push, reader) => push.push(reader, finish || sealed, sealed));
       if (sealed && !this.#diverged.has(number)) this.#completed(number);
     }
@@ -94,22 +95,22 @@ export class LedgerPush {
    */
   async #known(number: number, shards: readonly { number: number; path: string }[]): Promise<boolean> {
     if (this.#shards.has(number)) return false;
+    const here = shards.find((shard) => shard.number === number);
     const next = shards.find((shard) => shard.number === number + 1);
-    if (next === undefined) return false;
+    if (here === undefined || next === undefined) return false;
+    // What the store says of the shard itself counts, too: it may have been removed or replaced since.
+    let whole = false;
+    await this.#visit(number, here.path, async (push, reader) => {
+      await push.resume(reader);
+      whole = push.pushed === reader.size();
+    });
+    if (!whole) return false;
     let found = false;
     await this.#visit(next.number, next.path, async (push, reader) => {
       if (!push.resumed) await push.resume(reader);
       found = push.pushed > 0;
     });
-    if (!found) return false;
-    // What the store says of the shard itself counts, too: it may have been removed or replaced since.
-    const path = shards.find((shard) => shard.number === number)?.path ?? '';
-    let whole = false;
-    await this.#visit(number, path, async (push, reader) => {
-      await push.resume(reader);
-      whole = push.pushed === reader.size();
-    });
-    return whole;
+    return found;
   }
 
   #completed(number: number): void {
@@ -131,7 +132,9 @@ export class LedgerPush {
     act: (push: ShardPush, reader: TreeReader) => Promise<void>,
   ): Promise<void> {
     const { uploader, log, onPushed, cosign } = this.#options;
-    const push = this.#shards.get(number) ?? new ShardPush({ shard: number, uploader, log, onPushed, cosign });
+    const continues = (): boolean => number > 0 && !this.#diverged.has(number - 1);
+    const push =
+      this.#shards.get(number) ?? new ShardPush({ shard: number, uploader, log, onPushed, cosign, continues });
     this.#shards.set(number, push);
     const reader = TreeReader.open(path);
     try {

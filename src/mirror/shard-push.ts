@@ -12,7 +12,7 @@ import { leafHash } from '../tlog/merkle.ts';
 import { type NoteVerifier, parseNote } from '../tlog/note.ts';
 import { TileBuilder } from '../tlog/tile-builder.ts';
 import { hashesAtLevel, TILE_WIDTH, type Tile } from '../tlog/tile-path.ts';
-import { judge, keyOf, MAX_CHECKPOINT_BYTES } from './judge.ts';
+import { type Judgement, judge, keyOf, MAX_CHECKPOINT_BYTES } from './judge.ts';
 import {
   type BodyRecord,
   bodyRecord,
@@ -52,6 +52,11 @@ export interface ShardPushOptions {
   readonly onPushed: (pushed: Pushed) => void;
   /** Asks witnesses for cosignatures of a checkpoint before it is pushed. Never rejects. */
   readonly cosign?: ((submission: Submission) => Promise<Witnessed>) | undefined;
+  /**
+   * Whether the shard before is ours in the store. Then a checkpoint of another key is somebody's who occupied the place; else it
+   * may be the log of another ledger by the same name, which is not written over.
+   */
+  readonly continues?: () => boolean;
 }
 
 /** What lies behind the last full bundle. */
@@ -94,7 +99,7 @@ export class ShardPush {
     const head = shard.head();
     this.#origin = head.origin;
     this.#key = keyOf(shard);
-    const note = await this.#newest();
+    const note = await this.#newest(shard);
     this.#pushed = note === undefined ? 0 : this.#accept(note, shard);
     this.#largeUploaded = this.#pushed;
     this.#builder = TileBuilder.resume(this.#pushed - (this.#pushed % TILE_WIDTH), shard.tiles, (tile, bytes) => {
@@ -128,7 +133,7 @@ export class ShardPush {
     for (const upload of uploads) await this.#options.uploader.replace(upload);
     const plain = Buffer.from(head.note);
     // The one that is there may have cosignatures.
-    const bytes = this.#note !== undefined && sameText(this.#note, plain) ? this.#note : plain;
+    const bytes = this.#note !== undefined && this.#says(this.#note, plain, shard) ? this.#note : plain;
     await this.#options.uploader.replace({ key: this.#keyOf({ kind: 'checkpoint' }), bytes, of: 'log' });
     this.#note = bytes;
   }
@@ -159,7 +164,7 @@ export class ShardPush {
     const witnessed = last ? await this.#cosign(shard, head) : undefined;
     const bytes = Buffer.from(witnessed?.note ?? head.note);
     const key = this.#keyOf({ kind: 'checkpoints', size: head.size });
-    await uploader.create({ key, bytes, of: 'log', same: (there) => sameText(there, bytes) });
+    await uploader.create({ key, bytes, of: 'log', same: (there) => this.#says(there, bytes, shard) });
     await this.#look(shard);
     await uploader.replace({ key: this.#keyOf({ kind: 'checkpoint' }), bytes, of: 'partial' });
     this.#note = bytes;
@@ -200,15 +205,15 @@ export class ShardPush {
   }
 
   /** The largest checkpoint in the store: of the versions of `checkpoint` or, where none is one, of `checkpoints/`. */
-  async #newest(): Promise<Buffer | undefined> {
+  async #newest(shard: TreeReader): Promise<Buffer | undefined> {
     const { uploader, log } = this.#options;
     const key = this.#keyOf({ kind: 'checkpoint' });
     const there = await uploader.read(key, MAX_CHECKPOINT_BYTES);
     this.#note = there instanceof Buffer ? there : undefined;
     const signed = this.#largestSigned(await uploader.checkpoints(key));
-    if (this.#note !== undefined && this.#isNote(this.#note)) {
-      const top = this.#sizeSigned(this.#note);
-      if (top === undefined || signed === undefined || signed.size <= top) return this.#note;
+    const top = this.#note === undefined ? undefined : this.#sizeSigned(this.#note);
+    if (this.#note !== undefined && top !== undefined) {
+      if (signed === undefined || signed.size <= top) return this.#note;
       uploader.counts.occupied += 1;
       const text =
         'an older checkpoint was put back on top of the newest one of the mirror by somebody else: find out who';
@@ -228,8 +233,9 @@ export class ShardPush {
     const sizes = await uploader.largest(prefix, (name) => this.#sizeOf(name), FALLBACK_CHECKPOINTS);
     for (const size of sizes) {
       const note = await uploader.read(this.#keyOf({ kind: 'checkpoints', size }), MAX_CHECKPOINT_BYTES);
-      if (note instanceof Buffer && this.#isNote(note)) return note;
+      if (note instanceof Buffer && this.#sizeSigned(note) !== undefined) return note;
     }
+    if (this.#note !== undefined) this.#accept(this.#note, shard);
     return undefined;
   }
 
@@ -257,19 +263,33 @@ export class ShardPush {
     return object?.kind === 'checkpoints' ? object.size : undefined;
   }
 
-  /** Whether it claims to be a checkpoint of this shard. */
-  #isNote(note: Buffer): boolean {
-    return note.toString('latin1').startsWith(`${this.#origin}\n`);
+  /** Whether a note is of the same checkpoint as ours, whoever cosigned it, and our signature is on it. */
+  #says(there: Buffer, ours: Buffer, shard: TreeReader): boolean {
+    return sameText(there, ours) && this.#judge(there, shard).kind === 'ours';
+  }
+
+  #judge(note: Buffer, shard: TreeReader): Judgement {
+    return judge(note, shard, this.#origin, this.#key as NoteVerifier);
   }
 
   /** The size of a checkpoint of ours. Throws MIRROR_DIVERGED; 0 for what says nothing about our history. */
   #accept(note: Buffer, shard: TreeReader): number {
-    const judged = judge(note, shard, this.#origin, this.#key as NoteVerifier);
+    const judged = this.#judge(note, shard);
     if (judged.kind === 'ours') return judged.size;
-    if (judged.kind === 'junk') return 0;
-    throw new SealgateError(
+    if (judged.kind === 'diverged') throw this.#diverged(judged.why);
+    if (judged.kind === 'foreign' && this.#pushed === 0) this.#refuseForeign(judged.why);
+    return 0;
+  }
+
+  /** Nothing of ours is there: throws MIRROR_DIVERGED when it may be somebody's log. */
+  #refuseForeign(why: string): void {
+    if (this.#options.continues?.() !== true) throw this.#diverged(why);
+  }
+
+  #diverged(why: string): SealgateError {
+    return new SealgateError(
       'MIRROR_DIVERGED',
-      `the newest checkpoint of ${this.#origin} in the mirror does not fit the ledger: ${judged.why}. Nothing of this shard is pushed any more; compare the two with sealgate verify before anything else`,
+      `the newest checkpoint of ${this.#origin} in the mirror does not fit the ledger: ${why}. Nothing of this shard is pushed any more; compare the two with sealgate verify before anything else`,
     );
   }
 
@@ -333,7 +353,7 @@ export class ShardPush {
   }
 }
 
-/** Whether two notes are of the same checkpoint, whoever signed them. `there` is not trusted: who believes it checks signatures. */
+/** Whether two notes are of the same checkpoint, whoever signed them. `there` is not trusted: its signatures say nothing here. */
 function sameText(there: Buffer, ours: Buffer): boolean {
   try {
     return parseNote(there).text === parseNote(ours).text;

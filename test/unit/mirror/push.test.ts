@@ -2,6 +2,7 @@ import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { listShards } from '../../../src/ledger/files.ts';
 import { loadOrCreateKey } from '../../../src/ledger/key.ts';
 import { type Ledger, openLedger } from '../../../src/ledger/ledger.ts';
 import { LedgerReader } from '../../../src/ledger/reader.ts';
@@ -16,9 +17,11 @@ import { Uploader } from '../../../src/mirror/uploader.ts';
 import { openCheckpoint } from '../../../src/tlog/checkpoint.ts';
 import { decodeEntryBundle } from '../../../src/tlog/entry-bundle.ts';
 import { leafHash } from '../../../src/tlog/merkle.ts';
+import { createSigner, parseNote, signNote } from '../../../src/tlog/note.ts';
 import { TileBuilder } from '../../../src/tlog/tile-builder.ts';
 import { tilePath, tilesBetween } from '../../../src/tlog/tile-path.ts';
 import { createVerifier } from '../../../src/tlog/verifier.ts';
+import { checkpointsOf } from '../../support/checkpoints-of.ts';
 import { collect } from '../../support/store-suite.ts';
 
 const LOG_NAME = 'log.example/cluster/0';
@@ -390,13 +393,52 @@ describe('a mirror whose store was tampered with', () => {
     expect(other.push.diverged).toEqual([]);
   });
 
-  it('does not write over the log of another key', async () => {
-    const { store } = await mirrored();
-    const stranger = folder();
-    await grow(stranger, 10);
-    const mirror = mirrorOf(join(stranger, 'ledger'), store);
+  it('is not stopped by a checkpoint that anybody may have signed, and alarms', async () => {
+    const { dir, store, mirror } = await mirrored();
+    const forged = (origin: string) => {
+      const seed = Buffer.alloc(32, 7);
+      const text = `${origin}\n9\n${Buffer.alloc(32).toString('base64')}\n`;
+      return Buffer.from(signNote(text, [createSigner(LOG_NAME, seed)]));
+    };
+    await store.replace(`${ORIGIN}/checkpoint`, forged(ORIGIN), 'partial');
+    await store.replace(`${LOG_NAME}/1/checkpoint`, forged(`${LOG_NAME}/1`), 'partial');
+    await grow(dir, 5);
     await mirror.push.round(true);
-    expect(mirror.push.diverged).toEqual([0]);
-    expect(mirror.lines[0]!.message).toMatch(/not signed by the key of this shard/);
+    expect(mirror.push.diverged).toEqual([]);
+    expect(mirror.uploader.counts.occupied).toBe(1);
+    // Again after a restart, and in the place of the shard that comes next.
+    await store.replace(`${ORIGIN}/checkpoint`, forged(ORIGIN), 'partial');
+    await grow(dir, 400, { shardEntries: 100 });
+    const again = mirrorOf(join(dir, 'ledger'), store);
+    await again.push.round(true);
+    expect(again.push.diverged).toEqual([]);
+    expect(again.uploader.counts.occupied).toBeGreaterThan(1);
+    for (const { number } of listShards(join(dir, 'ledger'))) await expectWhole(store, dir, number);
+  });
+
+  it('puts its own signature where somebody left the same checkpoint without it', async () => {
+    const { dir, store, mirror } = await mirrored();
+    await grow(dir, 5);
+    const { size, note } = checkpointsOf(listShards(join(dir, 'ledger'))[0]!.path).at(-1)!;
+    const unsigned = signNote(parseNote(note).text, [createSigner(LOG_NAME, Buffer.alloc(32, 7))]);
+    await store.create(`${ORIGIN}/checkpoints/${size}`, Buffer.from(unsigned), 'log');
+    await mirror.push.round(true);
+    expect(await store.get(`${ORIGIN}/checkpoints/${size}`)).toEqual(Buffer.from(note));
+  });
+
+  it('does not write over the log of another key, nor over its later shards', async () => {
+    const { dir, store } = await mirrored();
+    await grow(dir, 400, { shardEntries: 100 });
+    await mirrorOf(join(dir, 'ledger'), store).push.round(true);
+    const stranger = folder();
+    for (let i = 0; i < 3; i++) await grow(stranger, 400, { shardEntries: 100 });
+    const { store: spied, writes } = watched(store, {});
+    const mirror = mirrorOf(join(stranger, 'ledger'), spied);
+    await mirror.push.round(true);
+    expect(mirror.push.diverged.slice(0, 2)).toEqual([0, 1]);
+    expect(writes.filter((key) => /^log\.example\/cluster\/0\/[01]\//.test(key))).toEqual([]);
+    expect(mirror.lines.find(({ code }) => code === 'MIRROR_DIVERGED')!.message).toMatch(
+      /not signed by the key of this shard/,
+    );
   });
 });
