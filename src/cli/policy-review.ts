@@ -52,12 +52,17 @@ const CLUSTER_SCOPED = new Set([
 export function readGiven(file: string, flags: WrapFlags): GivenReview {
   const json = jsonOf(readBytes(file), file);
   const doc = scan(json, file);
-  const kind = doc.text(doc.find(0, KIND));
-  if (kind === 'AdmissionReview') return asReview(noFlags(json, file, flags));
+  if (doc.text(doc.find(0, KIND)) === 'AdmissionReview') return asReview(noFlags(json, file, flags));
   const review = doc.find(doc.find(0, BODY), REVIEW);
   if (doc.isObject(review)) return asReview(noFlags(Buffer.from(doc.slice(review)), file, flags));
   if (doc.find(0, LEAF) >= 0) throw refused(`${file} is an entry without a review: only decisions have one`);
-  const apiVersion = doc.text(doc.find(0, API_VERSION));
+  return readObject(json, flags, file);
+}
+
+/** A plain object's JSON as the request that it would come with. */
+export function readObject(json: Buffer, flags: WrapFlags, file = 'the object'): GivenReview {
+  const doc = scan(json, file);
+  const [apiVersion, kind] = [doc.text(doc.find(0, API_VERSION)), doc.text(doc.find(0, KIND))];
   if (kind === undefined || apiVersion === undefined)
     throw refused(
       `${file} is neither an AdmissionReview, nor a recorded decision, nor an object with apiVersion and kind`,

@@ -6,6 +6,7 @@ const load = {
   check: () => import('./policy-check.ts'),
   eval: () => import('./policy-eval.ts'),
   explain: () => import('./policy-explain.ts'),
+  bench: () => import('./policy-bench.ts'),
 };
 
 export function register(program: Command): void {
@@ -68,6 +69,21 @@ export function register(program: Command): void {
   ).action(async (place: string, flags) => {
     process.exitCode = await (await load.explain()).runExplain(place, flags);
   });
+  withOpa(
+    policy
+      .command('bench')
+      .summary('measure how fast the policies are')
+      .description(
+        'Evaluates each policy, and all together, on the reviews that they look at, in one thread. Exit codes: 0 measured, 1 could not\n' +
+          'run, 2 usage.',
+      )
+      .addOption(policiesOption())
+      .option('--reviews <path>', 'a file as eval takes it, or a folder of them (default: one sample pod)')
+      .option('--time <ms>', 'for each policy', milliseconds, 500)
+      .option('--json', 'print the figures as JSON'),
+  ).action(async (flags) => {
+    process.exitCode = await (await load.bench()).runBench(flags);
+  });
   for (const command of policy.commands) command.exitOverride();
 }
 
@@ -84,7 +100,7 @@ function withOpa(command: Command): Command {
 /** The folder, and the time that its policies are given. */
 function withPolicies(command: Command): Command {
   return withOpa(command)
-    .addOption(new Option('--policies <dir>', 'policy folder').env('SEALGATE_POLICY_DIR').default(DEFAULT_DIR))
+    .addOption(policiesOption())
     .option('--time-limit <ms>', 'most time for the policies, as policy.timeLimitMs', milliseconds, 1000);
 }
 
@@ -101,4 +117,8 @@ function milliseconds(text: string): number {
 
 function list(value: string, before: readonly string[] = []): string[] {
   return [...before, value];
+}
+
+function policiesOption(): Option {
+  return new Option('--policies <dir>', 'policy folder').env('SEALGATE_POLICY_DIR').default(DEFAULT_DIR);
 }

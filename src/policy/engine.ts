@@ -2,6 +2,7 @@
 import { SealgateError } from '../lib/errors.ts';
 import { type BundleRule, buildBundle, type CompiledBundle, rulesOf } from './bundle.ts';
 import { MatchIndex } from './match.ts';
+import { placeOf } from './place.ts';
 import { type RunResult, WorkerPool } from './pool.ts';
 import type { MemoryLimits, Reply, RuleFailure } from './protocol.ts';
 import type {
@@ -31,7 +32,11 @@ export interface EngineOptions {
 }
 
 /** An 8 MiB review takes some 100 MiB parsed; an ordinary one leaves an instance at a few MiB. */
-const DEFAULT_MEMORY: MemoryLimits = { maxBytes: 512 * 1024 * 1024, recycleBytes: 64 * 1024 * 1024, heapMb: 256 };
+export const DEFAULT_MEMORY: MemoryLimits = {
+  maxBytes: 512 * 1024 * 1024,
+  recycleBytes: 64 * 1024 * 1024,
+  heapMb: 256,
+};
 
 /** Time kept back from the deadline for the answer itself. */
 const DEADLINE_MARGIN_MS = 5;
@@ -54,7 +59,7 @@ export async function startBundle(
     setup: {
       module: await WebAssembly.compile(new Uint8Array(bundle.wasm)),
       data: bundle.data,
-      rules: rules.map(({ policy, rule, entrypoint }) => ({ policy, rule, entrypoint })),
+      rules: rules.map(({ rule, location, entrypoint }) => ({ rule, location, entrypoint })),
       limits: options.memory ?? DEFAULT_MEMORY,
     },
     workers: options.workers,
@@ -172,7 +177,8 @@ class Engine implements PolicyEngine {
     if (result.type === 'timeout') this.counters.timeouts++;
     const culprit = result.rule === undefined ? undefined : this.rule(result.rule).policy;
     const failed = culprit === undefined ? todo : todo.filter((rule) => this.rule(rule).policy === culprit);
-    const message = describeEnd(result, culprit !== undefined, this.timeLimitMs);
+    const place = result.rule === undefined ? undefined : placeOf(this.rule(result.rule));
+    const message = describeEnd(result, place, this.timeLimitMs);
     failures.push(...failed.map((rule) => ({ rule, code, message }) as const));
     return culprit === undefined ? [] : todo.filter((rule) => this.rule(rule).policy !== culprit);
   }
@@ -234,9 +240,15 @@ class Engine implements PolicyEngine {
   }
 }
 
-function describeEnd(result: Exclude<RunResult, { type: 'reply' }>, known: boolean, timeLimitMs: number): string {
-  if (result.type === 'crash') return `the evaluation was lost with its worker: ${result.reason}`;
-  if (known) return `cut off: it did not finish within ${timeLimitMs} ms or the deadline of the request`;
+function describeEnd(
+  result: Exclude<RunResult, { type: 'reply' }>,
+  place: string | undefined,
+  timeLimitMs: number,
+): string {
+  const where = place === undefined ? '' : ` (${place})`;
+  if (result.type === 'crash') return `the evaluation was lost with its worker: ${result.reason}${where}`;
+  if (place !== undefined)
+    return `cut off: it did not finish within ${timeLimitMs} ms or the deadline of the request${where}`;
   return 'not evaluated: the time of the request was up';
 }
 

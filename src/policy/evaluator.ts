@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { messageOf } from '../lib/errors.ts';
 import type { BuiltinContext } from './builtins/types.ts';
 import { InputError, PolicyAbort, PolicyInstance } from './host.ts';
+import { placeOf } from './place.ts';
 import {
   type Job,
   type Reply,
@@ -59,7 +60,11 @@ export class Evaluator {
         const members = membersOf(name, this.instance.evaluate(entrypoint, context));
         if (members.length > 0) outcomes.push({ rule, members });
       } catch (error) {
-        failures.push({ rule, code: 'POLICY_FAILED', message: describe(error) });
+        failures.push({
+          rule,
+          code: 'POLICY_FAILED',
+          message: this.describe(error, began === undefined ? undefined : rule),
+        });
         if (error instanceof ShapeError) continue;
         ready = false;
         if (!(error instanceof InputError)) this.drop();
@@ -76,6 +81,13 @@ export class Evaluator {
     const rule = this.setup.rules[index];
     if (rule === undefined) throw new RangeError(`no rule ${index}`);
     return rule;
+  }
+
+  /** With the rule's place, where the rule and not the input is what failed and OPA's own words do not name it. */
+  private describe(error: unknown, rule: number | undefined): string {
+    const message = describe(error);
+    if (rule === undefined || /\.rego:\d/.test(message)) return message;
+    return `${message} (${placeOf(this.rule(rule))})`;
   }
 
   private enter(stage: number): void {

@@ -108,7 +108,9 @@ function policyOf(name: string, modules: readonly Module[]): PolicyInfo {
   }
   const rules = ENTRY_NAMES.flatMap((rule) => {
     const definitions = found.get(rule);
-    return definitions === undefined ? [] : [ruleOf(name, rule, settings, ruleSettings(rule, definitions))];
+    return definitions === undefined
+      ? []
+      : [ruleOf(name, rule, locationOf(definitions), settings, ruleSettings(rule, definitions))];
   });
   return {
     policy: name,
@@ -225,13 +227,18 @@ function checkHead(module: Module, rule: ModuleRule, name: string): void {
   }
 }
 
-function ruleOf(policy: string, rule: string, base: Settings, own: Settings): RuleInfo {
+function locationOf([first]: readonly { module: Module; rule: ModuleRule }[]): string {
+  return first === undefined ? '' : `${first.module.file}:${first.rule.location.row}`;
+}
+
+function ruleOf(policy: string, rule: string, location: string, base: Settings, own: Settings): RuleInfo {
   const settings = { ...base, ...own };
   // A package's `action: audit` speaks for its rules, but a warn rule never becomes a deny by it.
   const fallback = ENTRY_RULES[rule] ?? 'deny';
   const action = own.action ?? (base.action === 'deny' ? fallback : (base.action ?? fallback));
   return {
     rule,
+    location,
     entrypoint: `${policy.replaceAll('.', '/')}/${rule}`,
     action,
     severity: settings.severity ?? 'medium',

@@ -6,7 +6,7 @@ export interface WorkerSetup {
   readonly module: WebAssembly.Module;
   readonly data: Uint8Array;
   /** By rule index. */
-  readonly rules: readonly { readonly policy: string; readonly rule: string; readonly entrypoint: string }[];
+  readonly rules: readonly { readonly rule: string; readonly location: string; readonly entrypoint: string }[];
   /**
    * One Int32: the index of the rule that is being evaluated, or a stage. Read by the main thread when it cuts the
    * worker off.

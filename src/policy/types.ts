@@ -99,6 +99,8 @@ export interface Match {
 /** A rule that is evaluated, with the settings that its METADATA and that of its package give it. */
 export interface RuleInfo {
   readonly rule: string;
+  /** File and line of its first definition, for example `images.rego:12`. */
+  readonly location: string;
   /** Wasm entrypoint, for example `admission/images/deny`. */
   readonly entrypoint: string;
   readonly action: Action;

@@ -271,3 +271,38 @@ describe('sealgate policy explain', () => {
     expect(await evaluate(file)).toMatchObject({ status: 16, stdout: expect.stringContaining('port 80 of alice') });
   });
 });
+
+describe('sealgate policy bench', () => {
+  const bench = (...args: string[]): Promise<Ran> => policy('bench', '--policies', dir, '--time', '20', ...args);
+
+  it('measures all policies together and each on the reviews that it looks at', async () => {
+    const reviews = join(import.meta.dirname, '../../fixtures/reviews');
+    const { status, stdout } = await bench('--reviews', reviews, '--json');
+    expect(status).toBe(0);
+    const report = JSON.parse(stdout);
+    expect(report).toMatchObject({ report: 1, bundle: digest, reviews: 36 });
+    expect(report.speeds.map(({ policy: name }: { policy: string }) => name)).toEqual(['all', 'admission.host']);
+    for (const speed of report.speeds) {
+      expect(speed).toMatchObject({ reviews: 36, failed: 0 });
+      expect(speed.evaluations).toBeGreaterThan(0);
+      expect(speed.p50).toBeLessThanOrEqual(speed.p99);
+    }
+  });
+
+  it('takes a sample pod where no reviews are given, and prints a table', async () => {
+    const { status, stdout } = await bench();
+    expect(status).toBe(0);
+    expect(stdout).toMatch(
+      /^policy {10}reviews {2}per second .*\nall .*\nadmission\.host {8}1 .*\n\n1 review of \d+ bytes/,
+    );
+  });
+
+  it('says what is wrong with reviews that cannot be used', async () => {
+    for (const path of [given('missing'), given('none.json'), folder({})]) {
+      expect(await bench('--reviews', path)).toMatchObject({
+        status: 1,
+        stderr: expect.stringContaining('REQUEST_INVALID'),
+      });
+    }
+  });
+});

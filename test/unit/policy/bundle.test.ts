@@ -183,6 +183,7 @@ describe('METADATA', () => {
         rules: [
           {
             rule: 'deny',
+            location: expect.stringMatching(/^a\.rego:\d+$/),
             entrypoint: 'admission/a/deny',
             action: 'audit',
             severity: 'critical',
