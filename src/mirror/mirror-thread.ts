@@ -1,4 +1,5 @@
 // The mirror's thread: pushes what is new in the ledger, at its own pace and below everybody else's priority.
+import { randomBytes } from 'node:crypto';
 import { constants, setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import { systemClock } from '../lib/clock.ts';
@@ -8,8 +9,9 @@ import { LedgerPush } from './ledger-push.ts';
 import { LocalRetention, type VerifiedShard } from './local-retention.ts';
 import { MirrorClosing, Patience, sleepUnlessAborted } from './patience.ts';
 import type { FromMirror, MirrorData, MirrorStatus, ToMirror, WitnessData } from './protocol.ts';
+import { type ProbeStatus, probeAtStart } from './start-probe.ts';
 import { openStore } from './stores/open.ts';
-import type { ObjectStore } from './stores/store.ts';
+import type { ProbedStore } from './stores/probed.ts';
 import { TroubleReport } from './trouble.ts';
 import { Uploader } from './uploader.ts';
 import { type Submission, WitnessClient, type Witnessed } from './witness-client.ts';
@@ -80,7 +82,7 @@ function openWitnessing(witnesses: WitnessData) {
 
 const witnessing = data.witnesses === undefined ? undefined : openWitnessing(data.witnesses);
 
-function connect(): { store: ObjectStore; uploader: Uploader; push: LedgerPush } {
+function connect(): { store: ProbedStore; uploader: Uploader; push: LedgerPush } {
   const store = openStore(data.url, { clock, retention: data.retention, s3: data.s3 });
   const patience = new Patience({
     signal: abort.signal,
@@ -106,6 +108,22 @@ function connect(): { store: ObjectStore; uploader: Uploader; push: LedgerPush }
 }
 
 let connected: ReturnType<typeof connect> | undefined;
+let probed: ProbeStatus | undefined;
+
+/** Beside the pushing, which does not wait for it. */
+function probe(store: ProbedStore): void {
+  const sleep = async (ms: number): Promise<void> => {
+    await sleepUnlessAborted(ms, abort.signal);
+    if (closing || abort.signal.aborted) throw new MirrorClosing();
+  };
+  const nonce = (): string => randomBytes(12).toString('hex');
+  probeAtStart({ store, ledgerDir: data.ledgerDir, log, nonce, sleep }).then(
+    (status) => {
+      probed = status;
+    },
+    (error: unknown) => trouble.failed(coded(error)),
+  );
+}
 
 /** One answer in thousands that does not come should not end the reading back of a whole shard. */
 const READ_ATTEMPTS = 8;
@@ -152,6 +170,7 @@ function report(): void {
       errors: trouble.counts(),
       ...(trouble.current === undefined ? {} : { problem: trouble.current }),
       diverged: push?.diverged ?? [],
+      ...(probed === undefined ? {} : { probe: probed }),
       ...(witnessing === undefined ? {} : { witnesses: witnessing.report.status }),
       ...(retention?.status === undefined ? {} : { local: retention.status }),
     };
@@ -180,7 +199,10 @@ for (;;) {
   const began = performance.now();
   const finish = last || began - finishedAt >= data.intervalMs;
   try {
-    connected ??= connect();
+    if (connected === undefined) {
+      connected = connect();
+      probe(connected.store);
+    }
     await connected.push.round(finish);
     if (finish) finishedAt = began;
     trouble.passed();

@@ -111,18 +111,21 @@ export function openMirrored({
     status: () => mirror.status(),
     check: () => {
       const { entries, seconds } = lag();
-      const { problem, diverged = [], witnesses: cosigning, local } = mirror.status() ?? {};
+      const { problem, diverged = [], probe, witnesses: cosigning, local } = mirror.status() ?? {};
+      const probed = [...(probe?.failed ?? []), ...(probe?.warned ?? [])];
       const detail = [
         entries === 0 ? 'nothing is behind' : `${entries} entries behind, the oldest for ${Math.floor(seconds)} s`,
         ...(diverged.length > 0 ? [`MIRROR_DIVERGED: shard ${diverged.join(', ')} has another history there`] : []),
         ...(problem === undefined ? [] : [`${problem.code}: ${problem.message}`]),
+        ...(probed.length === 0 ? [] : [`the probe of its store at start found: ${probed.join('; ')}`]),
         ...(cosigning === undefined ? [] : [witnessText(cosigning)]),
         ...(local === undefined ? [] : [localText(local)]),
         ...(tooFar() ? ['more than mirror.maxLagSeconds: audit batches are refused'] : []),
       ].join('; ');
       const uncosigned = cosigning !== undefined && (!cosigning.quorum || cosigning.contradicted);
       const kept = local?.kept !== undefined;
-      const warning = diverged.length > 0 || uncosigned || kept || seconds > WARN_INTERVALS * intervalSeconds;
+      const alarmed = diverged.length > 0 || probed.length > 0 || uncosigned || kept;
+      const warning = alarmed || seconds > WARN_INTERVALS * intervalSeconds;
       return { ok: !tooFar(), detail, warning };
     },
     auditLedger: {

@@ -1,6 +1,7 @@
 // What the mirror's thread and the main thread say to each other.
 import type { ErrorCode } from '../lib/errors.ts';
 import type { LocalRetentionStatus, VerifiedShard } from './local-retention.ts';
+import type { ProbeStatus } from './start-probe.ts';
 import type { RetentionRule, S3Options } from './stores/options.ts';
 import type { UploadCounts } from './uploader.ts';
 import type { WitnessStatus } from './witness-report.ts';
@@ -44,6 +45,8 @@ export interface MirrorStatus {
   readonly problem?: { readonly code: ErrorCode; readonly message: string };
   /** Shards whose history in the store is another one: nothing of them is pushed. */
   readonly diverged: readonly number[];
+  /** What the probe of this start found; absent until it has been made. */
+  readonly probe?: ProbeStatus;
   /** Absent without witnesses. */
   readonly witnesses?: WitnessStatus;
   /** Absent where every shard stays on the volume. */

@@ -9,6 +9,7 @@ export interface ObservedMirror {
         readonly pushed: number;
         readonly succeeded?: number;
         readonly diverged: readonly number[];
+        readonly probe?: { readonly failed: readonly string[]; readonly warned: readonly string[] };
         readonly local?: {
           readonly oldest: number;
           readonly due: number;
@@ -68,6 +69,16 @@ export function createMirrorMetrics(registry: Registry, observed: ObservedMirror
     'sealgate_mirror_diverged_shards',
     'Shards that are not pushed because the mirror holds another history of them.',
     () => observed.status()?.diverged.length ?? 0,
+  );
+  gauge(
+    'sealgate_mirror_probe_failures',
+    'What the store does not do of what the mirror relies on, as the probe at start found it.',
+    () => observed.status()?.probe?.failed.length ?? 0,
+  );
+  gauge(
+    'sealgate_mirror_probe_warnings',
+    'Where the store protects less than it could, as the probe at start found it.',
+    () => observed.status()?.probe?.warned.length ?? 0,
   );
   gauge(
     'sealgate_witness_quorum',

@@ -165,8 +165,13 @@ describe('the mirror of a pod', () => {
       expect(names().some((name) => name.endsWith('/checkpoint'))).toBe(true);
       // Straight from the ledger, the same over HTTP.
       expect(fsck(`http://127.0.0.1:${started.ports.api}/tlog/${origin}/`, own)).toBe('');
+      for (let i = 0; !(await ready()).includes('the probe of its store at start found: ') && i < 1200; i++)
+        await sleep(50);
+      expect(await ready()).toMatch(/\+\]mirror .*the probe of its store at start found: .*protection: /);
+      expect(started.output()).toContain('the probe of the mirror found');
       const metrics = await (await fetch(`http://127.0.0.1:${started.ports.metrics}/metrics`)).text();
       expect(metrics).toMatch(/sealgate_mirror_errors_total\{code="MIRROR_FOLDER"\} [1-9]/);
+      expect(metrics).toMatch(/sealgate_mirror_probe_warnings [1-9]/);
     } finally {
       await started.stop();
     }

@@ -29,6 +29,7 @@ const WATCH = `## What to watch
 | a disk that is slow | \`histogram_quantile(0.99, rate(sealgate_ledger_commit_seconds_bucket[5m])) > 0.05\` |
 | entries that no checkpoint covers | \`sealgate_ledger_size - sealgate_ledger_signed_size\`, for more than some seconds |
 | a mirror that lags behind, or cannot go on | \`sealgate_mirror_lag_seconds > 300\`; the reason: \`sum by (code) (increase(sealgate_mirror_errors_total[10m])) > 0\` |
+| a store that does not protect what it holds | \`sealgate_mirror_probe_failures > 0\` |
 | somebody else in the mirror | \`increase(sealgate_mirror_occupied_total[1h]) > 0 or sealgate_mirror_diverged_shards > 0\` |
 | an index that lags behind | \`sealgate_ledger_size - sealgate_index_size\` |
 | certificates that end | \`sealgate_certificate_expires_seconds - time() < 14 * 86400\` |
