@@ -14,6 +14,7 @@ export interface LedgerPushOptions {
   readonly log: MirrorLog;
   readonly onPushed: (pushed: Pushed) => void;
   readonly cosign?: ShardPushOptions['cosign'];
+  readonly renewal?: ShardPushOptions['renewal'];
 }
 
 /** How far the mirror is behind the ledger. */
@@ -131,10 +132,10 @@ export class LedgerPush {
     path: string,
     act: (push: ShardPush, reader: TreeReader) => Promise<void>,
   ): Promise<void> {
-    const { uploader, log, onPushed, cosign } = this.#options;
+    const { uploader, log, onPushed, cosign, renewal } = this.#options;
     const continues = (): boolean => number > 0 && !this.#diverged.has(number - 1);
     const push =
-      this.#shards.get(number) ?? new ShardPush({ shard: number, uploader, log, onPushed, cosign, continues });
+      this.#shards.get(number) ?? new ShardPush({ shard: number, uploader, log, onPushed, cosign, renewal, continues });
     this.#shards.set(number, push);
     const reader = TreeReader.open(path);
     try {

@@ -9,6 +9,7 @@ import { LedgerPush } from './ledger-push.ts';
 import { LocalRetention, type VerifiedShard } from './local-retention.ts';
 import { MirrorClosing, Patience, sleepUnlessAborted } from './patience.ts';
 import type { FromMirror, MirrorData, MirrorStatus, ToMirror, WitnessData } from './protocol.ts';
+import type { Renewal } from './shard-push.ts';
 import { type ProbeStatus, probeAtStart } from './start-probe.ts';
 import { openStore } from './stores/open.ts';
 import type { ProbedStore } from './stores/probed.ts';
@@ -23,6 +24,7 @@ const LOOK_MS = 500;
 const STATUS_MS = 1000;
 /** Before what is no matter of the store is tried again: a ledger that cannot be read, a URL that makes no sense. */
 const RETRY_MS = 5000;
+const DAY_MS = 86_400_000;
 
 if (parentPort === null) throw new Error('runs as a worker thread');
 const port = parentPort;
@@ -98,6 +100,7 @@ function connect(): { store: ProbedStore; uploader: Uploader; push: LedgerPush }
     uploader,
     log,
     cosign: witnessing?.cosign,
+    renewal: renewalOf(data.retention),
     onPushed: ({ root, ...pushed }) => {
       succeeded = clock.now() / 1000;
       send({ type: 'pushed', ...pushed, root: root.toString('hex'), url: store.url });
@@ -105,6 +108,12 @@ function connect(): { store: ProbedStore; uploader: Uploader; push: LedgerPush }
     },
   });
   return { store, uploader, push };
+}
+
+/** Halfway through their lock: a pod that is away for some days finds them still there. */
+function renewalOf({ partialDays }: MirrorData['retention']): Renewal | undefined {
+  if (partialDays === 0) return undefined;
+  return { afterMs: (partialDays * DAY_MS) / 2, now: () => clock.now() / 1000 };
 }
 
 let connected: ReturnType<typeof connect> | undefined;

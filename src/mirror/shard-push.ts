@@ -57,6 +57,16 @@ export interface ShardPushOptions {
    * may be the log of another ledger by the same name, which is not written over.
    */
   readonly continues?: () => boolean;
+  /** Absent: partial objects are not written again. */
+  readonly renewal?: Renewal | undefined;
+}
+
+/** When partial objects are written again, so that their locks do not end while they are the newest. */
+export interface Renewal {
+  /** Milliseconds after which they are. */
+  readonly afterMs: number;
+  /** Milliseconds by the wall clock. */
+  readonly now: () => number;
 }
 
 /** What lies behind the last full bundle. */
@@ -77,6 +87,8 @@ export class ShardPush {
   /** The note that we know to be under `checkpoint`. */
   #note: Buffer | undefined;
   #news = false;
+  /** When the oldest of the partial objects was written; undefined until the store was asked. Milliseconds. */
+  #renewedAt: number | undefined;
   /** Large bodies before this entry are uploaded: those of a partial bundle come again with each push. */
   #largeUploaded = 0;
 
@@ -124,18 +136,49 @@ export class ShardPush {
       if (last) break;
     }
     if (sealed) await this.#seal(shard, builder);
+    else if (finish) await this.#renew(shard, builder);
+  }
+
+  /**
+   * Of a log that is idle the newest entries are in partial objects only, and of a slow one the upper tiles stay partial for weeks:
+   * they get a new version before the lock of the one that is there ends.
+   */
+  async #renew(shard: TreeReader, builder: TileBuilder): Promise<void> {
+    const { uploader, renewal } = this.#options;
+    if (renewal === undefined || this.#pushed === 0 || builder.size > this.#pushed) return;
+    const now = renewal.now();
+    if (this.#renewedAt !== undefined && now - this.#renewedAt < renewal.afterMs) return;
+    const head = shard.headAfter(this.#pushed - 1, 1);
+    if (head?.size !== this.#pushed) return;
+    const { uploads } = await this.#tail(shard, builder, head.size, 'partial', true);
+    const key = this.#keyOf({ kind: 'checkpoint' });
+    if (this.#renewedAt === undefined) {
+      const written = await uploader.written([...uploads.map((upload) => upload.key), key]);
+      this.#renewedAt = written;
+      if (now - written < renewal.afterMs) return;
+    }
+    for (const upload of uploads) await uploader.replace(upload);
+    await this.#look(shard);
+    const bytes = this.#noteOf(head, shard);
+    await uploader.replace({ key, bytes, of: 'partial' });
+    this.#note = bytes;
+    this.#renewedAt = now;
   }
 
   /** The rest of a full shard is written again under the locks of what stays. */
   async #seal(shard: TreeReader, builder: TileBuilder): Promise<void> {
     const head = shard.head();
-    const { uploads } = await this.#tail(shard, builder, head.size, true);
+    const { uploads } = await this.#tail(shard, builder, head.size, 'log', true);
     for (const upload of uploads) await this.#options.uploader.replace(upload);
-    const plain = Buffer.from(head.note);
-    // The one that is there may have cosignatures.
-    const bytes = this.#note !== undefined && this.#says(this.#note, plain, shard) ? this.#note : plain;
+    const bytes = this.#noteOf(head, shard);
     await this.#options.uploader.replace({ key: this.#keyOf({ kind: 'checkpoint' }), bytes, of: 'log' });
     this.#note = bytes;
+  }
+
+  /** Its checkpoint; the one that is in the store may have cosignatures. */
+  #noteOf({ note }: TreeHead, shard: TreeReader): Buffer {
+    const plain = Buffer.from(note);
+    return this.#note !== undefined && this.#says(this.#note, plain, shard) ? this.#note : plain;
   }
 
   async #pushFull(shard: TreeReader, builder: TileBuilder, size: number): Promise<void> {
@@ -152,7 +195,7 @@ export class ShardPush {
 
   async #pushCheckpoint(shard: TreeReader, builder: TileBuilder, head: TreeHead, last: boolean): Promise<void> {
     const { uploader, onPushed, shard: number } = this.#options;
-    const { hashes, uploads } = await this.#tail(shard, builder, head.size, false);
+    const { hashes, uploads } = await this.#tail(shard, builder, head.size, 'partial', false);
     if (!builder.rootWith(hashes).equals(head.root)) {
       throw shard.corrupt(
         `its ${head.size} entries do not have the root hash that their checkpoint signed, and are not mirrored`,
@@ -293,18 +336,23 @@ export class ShardPush {
     );
   }
 
-  /** What follows the last full bundle of a tree of `size` entries, as partial tiles and bundles; `stays` at the end of a shard. */
-  async #tail(shard: TreeReader, builder: TileBuilder, size: number, stays: boolean): Promise<Tail> {
-    const of = stays ? 'log' : 'partial';
+  /** What follows the last full bundle of a tree of `size` entries, as partial tiles and bundles; with `all` also tiles that did not grow. */
+  async #tail(
+    shard: TreeReader,
+    builder: TileBuilder,
+    size: number,
+    of: 'log' | 'partial',
+    all: boolean,
+  ): Promise<Tail> {
     builder.writePartial();
     // Most upper levels did not grow since the last checkpoint, under which they are in the store.
-    const grown = ({ level }: Tile) => stays || hashesAtLevel(level, size) > hashesAtLevel(level, this.#pushed);
+    const grown = ({ level }: Tile) => all || hashesAtLevel(level, size) > hashesAtLevel(level, this.#pushed);
     const tiles: Upload[] = this.#tiles
       .splice(0)
       .filter(({ tile }) => grown(tile))
       .map(({ tile, bytes }) => ({ key: this.#keyOf(tile), bytes, of }));
     if (builder.size === size) return { hashes: [], uploads: tiles };
-    const { leaves, uploads } = await this.#bundles(shard, builder.size, size, stays ? 'log' : 'partial');
+    const { leaves, uploads } = await this.#bundles(shard, builder.size, size, of);
     const hashes = leaves.map(leafHash);
     const tile = { kind: 'tile', level: 0, index: builder.size / TILE_WIDTH, width: hashes.length } as const;
     return { hashes, uploads: [...tiles, { key: this.#keyOf(tile), bytes: Buffer.concat(hashes), of }, ...uploads] };

@@ -100,6 +100,22 @@ export class Uploader {
     return this.#patience.until(() => checkpointVersions(this.#store, key));
   }
 
+  /** When the oldest of these objects was written, milliseconds by the store's clock; 0 when one is not there. */
+  written(keys: readonly string[]): Promise<number> {
+    return this.#patience.until(async () => {
+      let oldest = Number.POSITIVE_INFINITY;
+      for (const key of keys) oldest = Math.min(oldest, await this.#writtenAt(key));
+      return oldest;
+    });
+  }
+
+  async #writtenAt(wanted: string): Promise<number> {
+    for await (const { key, deleteMarker, modified } of this.#store.versions(wanted)) {
+      return key === wanted && !deleteMarker ? modified.getTime() : 0;
+    }
+    return 0;
+  }
+
   /** The sizes of `<origin>/checkpoints/…`, as `parse` reads them from keys; the `most` largest ones, largest first. */
   largest(prefix: string, parse: (key: string) => number | undefined, most: number): Promise<number[]> {
     return this.#patience.until(async () => {
