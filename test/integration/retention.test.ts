@@ -5,6 +5,7 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { serveMirror } from '../../src/cli/query-mirror.ts';
 import { listShards } from '../../src/ledger/files.ts';
@@ -17,7 +18,7 @@ import { openStore } from '../../src/mirror/stores/open.ts';
 import { verifyMirror } from '../../src/mirror/verify-mirror.ts';
 import { CREDENTIALS, type ObjectLockServer, startObjectLockServer } from '../support/object-lock-server.ts';
 
-const CHILD = join(import.meta.dirname, '../support/retention-child.ts');
+const CHILD = fileURLToPath(new URL('../support/retention-child.ts', import.meta.url));
 const LOG_NAME = 'log.example/cluster/0';
 
 describe('shards that leave the volume', () => {

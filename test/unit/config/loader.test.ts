@@ -277,6 +277,10 @@ describe('settings that do not go together', () => {
     expect(
       refusal({ flags: flags('--admission-max-deadline-ms', '1000', '--admission-deadline-margin-ms', '1000') }),
     ).toMatch(/must be less than admission\.maxDeadlineMs/);
+    const retention = (days: string, ...rest: string[]) =>
+      refusal({ flags: flags('--ledger-local-retention-days', days, ...rest) });
+    expect(retention('30')).toMatch(/needs mirror\.url/);
+    expect(retention('400', '--mirror-url', 's3://bucket')).toMatch(/must be less than mirror\.retention\.logDays/);
   });
 
   it('do not include one port on two addresses', () => {
