@@ -1,31 +1,54 @@
 // Finds the rotation statements in a mirror before anything in it is verified: a statement proves itself by its two signatures.
 import { openRotation, type Rotation } from '../ledger/verify-rotation.ts';
 import { SealgateError } from '../lib/errors.ts';
+import { formatVkey, type VerifierKey } from '../tlog/vkey.ts';
 import { decodeBodyBundle } from './layout.ts';
 import { maxBodiesBytes } from './read-bodies.ts';
 import type { KeyHistory } from './shard-objects.ts';
 import type { ListedShard } from './shard-walk.ts';
 
-/** The statements in the links of these shards that both keys signed. Throws what the store throws. */
-export async function findMirrorRotations(shards: readonly ListedShard[]): Promise<Rotation[]> {
-  const found: Rotation[] = [];
+/**
+ * The statements in the links of these shards that both keys signed, as far as they lead to or from a trusted key: anybody can put
+ * statements of keys of their own beside them. Throws what the store throws.
+ */
+export async function findMirrorRotations(
+  shards: readonly ListedShard[],
+  trusted: readonly VerifierKey[],
+): Promise<Rotation[]> {
+  const found = new Map<string, Rotation>();
   for (const shard of shards) {
     if (shard.number === 0 || !shard.mirrored) continue;
-    const rotation = await rotationIn(shard);
-    if (rotation !== undefined) found.push(rotation);
+    for (const rotation of await rotationsIn(shard)) {
+      const { previous, next } = rotation;
+      found.set([shard.number, formatVkey(previous), formatVkey(next)].join(' '), rotation);
+    }
   }
-  return found;
+  return connected([...found.values()], trusted);
 }
 
-async function rotationIn({ objects, number }: ListedShard): Promise<Rotation | undefined> {
+function connected(rotations: readonly Rotation[], trusted: readonly VerifierKey[]): Rotation[] {
+  const known = new Set(trusted.map(formatVkey));
+  const keysOf = ({ previous, next }: Rotation): string[] => [previous, next].map(formatVkey);
+  for (let before = -1; before < known.size; ) {
+    before = known.size;
+    for (const rotation of rotations) {
+      const keys = keysOf(rotation);
+      if (keys.some((key) => known.has(key))) for (const key of keys) known.add(key);
+    }
+  }
+  return rotations.filter((rotation) => keysOf(rotation).some((key) => known.has(key)));
+}
+
+async function rotationsIn({ objects, number }: ListedShard): Promise<Rotation[]> {
+  const found: Rotation[] = [];
   const bundle = { kind: 'bodies' as const, index: 0, width: 0 };
   for (const { width, history } of await objects.wider(bundle)) {
     for (const statement of await statementsIn(objects.store, history, width)) {
       const rotation = openRotation(statement);
-      if (typeof rotation === 'object' && rotation.shard === number) return rotation;
+      if (typeof rotation === 'object' && rotation.shard === number) found.push(rotation);
     }
   }
-  return undefined;
+  return found;
 }
 
 async function statementsIn(

@@ -55,7 +55,10 @@ export function load(store: ObjectStore, history: KeyHistory, maxBytes: number):
 /** What can be found beside a right version. */
 const NEARBY = ['hidden', 'overwritten', 'squatted'] as const;
 
-/** Judges all versions under a key. Throws what the store throws when it cannot answer. */
+/**
+ * Judges the versions under a key: those that the listing kept and, when none of them is right, those in between. Throws what
+ * the store throws when it cannot answer.
+ */
 export async function judge<T>(
   store: ObjectStore,
   { history, first }: Loaded,
@@ -68,27 +71,59 @@ export async function judge<T>(
   let reason: string | undefined;
   let newerWrong = false;
   let olderWrong = false;
-  for (const [i, version] of history.versions.entries()) {
-    const bytes = await (i === 0 && first !== undefined ? first : fetch(store, version, maxBytes));
+  let loaded = first;
+  const consider = async (version: StoredVersion): Promise<void> => {
+    const bytes = await (loaded ?? fetch(store, version, maxBytes));
+    loaded = undefined;
     const verdict = bytes === undefined ? unreadable(version, maxBytes) : read(bytes);
     if (typeof verdict === 'string') {
       reason ??= verdict;
       if (right.length === 0) newerWrong = true;
       else olderWrong = true;
       if (bytes !== undefined && right.length === 0 && wrong.length < MAX_WRONG) wrong.push(bytes);
-      continue;
+      return;
     }
     if (right.length === 0) ({ value } = verdict);
     // A wrong version between two right ones was written over the older.
     else if (olderWrong) newerWrong = true;
     right.push(version);
     olderWrong = false;
+  };
+  for (const version of history.versions) await consider(version);
+  if (right.length === 0 && history.left > 0) {
+    for await (const version of between(store, history)) {
+      await consider(version);
+      if (right.length > 0) break;
+    }
+    if (right.length > 0) olderWrong = true;
   }
   const found = right.length > 0;
   const interference = found
     ? NEARBY.filter((one) => ({ hidden: history.hidden, overwritten: newerWrong, squatted: olderWrong })[one])
     : [history.versions.length === 0 ? ('missing' as const) : ('changed' as const)];
   return { key: history.key, value, right, interference, reason, wrong: found ? [] : wrong };
+}
+
+/** The versions that the listing had no room for. */
+async function* between(store: ObjectStore, { key, versions }: KeyHistory): AsyncIterable<StoredVersion> {
+  const seen = new Set(versions.map(({ version }) => version));
+  for await (const version of store.versions(key)) {
+    if (version.key !== key) return;
+    if (!version.deleteMarker && !seen.has(version.version)) yield version;
+  }
+}
+
+/** Hands over the contents of the versions that the listing kept, one after the other, without judging them. */
+export async function eachContent(
+  store: ObjectStore,
+  history: KeyHistory,
+  maxBytes: number,
+  take: (bytes: Buffer) => void,
+): Promise<void> {
+  for (const version of history.versions) {
+    const bytes = await fetch(store, version, maxBytes);
+    if (bytes !== undefined) take(bytes);
+  }
 }
 
 function unreadable({ size }: StoredVersion, maxBytes: number): string {

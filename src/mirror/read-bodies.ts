@@ -2,7 +2,7 @@
 import { commitment } from '../ledger/commitment.ts';
 import type { Commitment } from '../ledger/verify-pack.ts';
 import { SealgateError } from '../lib/errors.ts';
-import { type Judged, judge, type Loaded, load } from './judge-object.ts';
+import { eachContent, type Judged, judge, type Loaded, load } from './judge-object.ts';
 import {
   type BodyRecord,
   decodeBodyBundle,
@@ -59,10 +59,7 @@ export async function readBodies(
   if (bodies.some((one) => one === undefined)) {
     for (const { width: wide, history } of await objects.wider({ kind: 'bodies', index, width })) {
       const limit = maxBodiesBytes(wide);
-      await judge(objects.store, load(objects.store, history, limit), limit, (bytes) => {
-        save(bytes, wide);
-        return '';
-      });
+      await eachContent(objects.store, history, limit, (bytes) => save(bytes, wide));
     }
   }
   return { judged, bodies };

@@ -3,7 +3,7 @@
 
 import { verifyLedger } from '../ledger/verify.ts';
 import { NoteJudge } from '../ledger/verify-note.ts';
-import type { VerifyReport } from '../ledger/verify-report.ts';
+import type { ShardReport, VerifyReport } from '../ledger/verify-report.ts';
 import { messageOf, SealgateError } from '../lib/errors.ts';
 import { isExport } from './list-shards.ts';
 import { RestoreFolder } from './restore-folder.ts';
@@ -60,7 +60,9 @@ export async function restoreLedger(store: ObjectStore, dir: string, options: Re
     }
   }
   folder.finish();
-  const shards = (mirror?.shards ?? []).map(({ shard: number, entries }) => ({ shard: number, entries }));
+  const shards = (mirror?.shards ?? [])
+    .filter(isOurs)
+    .map(({ shard: number, entries }) => ({ shard: number, entries }));
   return { shards, mirror };
 }
 
@@ -94,6 +96,9 @@ async function build(
       },
     });
     end();
+    // Of what is not the log's nothing was proven.
+    for (const { shard: number, origin } of mirror.shards)
+      if (origin === undefined) folder.discard(folder.pathOf(number));
     if (mirror.history !== 'whole' || mirror.status === 'wrong-key') throw unproven(store.url, mirror);
     return { mirror, resumed };
   } catch (error) {
@@ -121,7 +126,7 @@ function verifyBuilt(folder: RestoreFolder, mirror: VerifyReport, { keys, shard,
     keys: all,
     ...(onProgress === undefined ? {} : { onProgress: (progress) => onProgress({ step: 'verify', ...progress }) }),
   });
-  const differs = mirror.shards.find((one) => {
+  const differs = mirror.shards.filter(isOurs).find((one) => {
     const built = report.shards.find((other) => other.shard === one.shard);
     return built?.root !== one.root || built?.entries !== one.entries;
   });
@@ -129,6 +134,11 @@ function verifyBuilt(folder: RestoreFolder, mirror: VerifyReport, { keys, shard,
   const [first] = report.findings;
   const why = first?.message ?? `shard ${differs?.shard} is not what the mirror has`;
   throw new SealgateError('RESTORE_UNPROVEN', `what was built in ${folder.building} is not whole: ${why}`);
+}
+
+/** Not something that somebody put beside the log. */
+function isOurs({ origin }: ShardReport): boolean {
+  return origin !== undefined;
 }
 
 function unproven(url: string, mirror: VerifyReport): SealgateError {

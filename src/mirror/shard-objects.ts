@@ -9,11 +9,11 @@ import type { ObjectStore, StoredVersion } from './stores/store.ts';
 export interface KeyHistory {
   /** Relative to the store's prefix. */
   readonly key: string;
-  /** Newest first, without markers; at most MAX_VERSIONS of them. */
+  /** Newest first, without markers; at most MAX_VERSIONS of them, the newest ones and the oldest. */
   readonly versions: readonly StoredVersion[];
   /** Whether a delete marker hides the newest version. */
   readonly hidden: boolean;
-  /** Versions beyond MAX_VERSIONS, which are not looked at. */
+  /** Versions between those two, which a listing of the key gives again. */
   readonly left: number;
 }
 
@@ -25,8 +25,9 @@ export interface BodyBundle {
 
 export type Bundle = Tile | EntryBundle | BodyBundle;
 
-/** Versions of one key that are looked at. */
+/** Versions of one key that are kept; the oldest of them, since whoever writes over an object comes later. */
 export const MAX_VERSIONS = 64;
+const OLDEST_VERSIONS = 16;
 /** Groups kept: the walk goes through tiles of each level, entries and bodies side by side. */
 const MAX_GROUPS = 24;
 
@@ -38,7 +39,10 @@ export function noHistory(key: string): KeyHistory {
 export function addVersion(history: KeyHistory | undefined, found: StoredVersion): KeyHistory {
   const before = history ?? noHistory(found.key);
   if (found.deleteMarker) return found.newest ? { ...before, hidden: true } : before;
-  if (before.versions.length >= MAX_VERSIONS) return { ...before, left: before.left + 1 };
+  if (before.versions.length >= MAX_VERSIONS) {
+    const versions = [...before.versions.toSpliced(MAX_VERSIONS - OLDEST_VERSIONS, 1), found];
+    return { ...before, versions, left: before.left + 1 };
+  }
   return { ...before, versions: [...before.versions, found] };
 }
 

@@ -10,7 +10,7 @@ import { entriesText, type FindingCode, type Findings, type ShardReport } from '
 import { CompactRange } from '../tlog/compact-range.ts';
 import { TILE_WIDTH, type Tile } from '../tlog/tile-path.ts';
 import { inBatches } from './in-batches.ts';
-import { type Judged, judge, type Loaded, load } from './judge-object.ts';
+import { eachContent, type Judged, judge, type Loaded, load } from './judge-object.ts';
 import type { LockCheck } from './lock-check.ts';
 import { reportObject } from './object-findings.ts';
 import { type FoundBody, maxBodiesBytes, readBodies, readLargeBody } from './read-bodies.ts';
@@ -456,15 +456,7 @@ export class ShardWalk {
     for (const bytes of judged.wrong) save(bytes);
     if (leaves.includes(undefined)) {
       for (const { history } of await this.#objects.wider({ kind: 'entries', index, width })) {
-        await judge(
-          this.#objects.store,
-          load(this.#objects.store, history, MAX_ENTRIES_BYTES),
-          MAX_ENTRIES_BYTES,
-          (bytes) => {
-            save(bytes);
-            return '';
-          },
-        );
+        await eachContent(this.#objects.store, history, MAX_ENTRIES_BYTES, save);
       }
     }
     return { judged, leaves };

@@ -7,7 +7,7 @@ import { HASH_BYTES, leafHash } from '../tlog/merkle.ts';
 import { rangeRoot } from '../tlog/subtree.ts';
 import { decodeTile, tileNodeReader } from '../tlog/tile.ts';
 import { hashesAtLevel, partialWidth, TILE_WIDTH, type Tile } from '../tlog/tile-path.ts';
-import { type Judged, judge, type Loaded, load } from './judge-object.ts';
+import { eachContent, type Judged, judge, load } from './judge-object.ts';
 import { type ShardObjects, tileLevels } from './shard-objects.ts';
 
 export const MAX_TILE_BYTES = TILE_WIDTH * HASH_BYTES;
@@ -158,22 +158,12 @@ async function edgeCandidates(objects: ShardObjects, level: number, size: number
   const all = [{ width, history: await objects.history(tile) }, ...(await objects.wider(tile))];
   const found = new Map<string, Hashes>();
   for (const { width: wide, history } of all) {
-    for (const bytes of await contents(objects, load(objects.store, history, MAX_TILE_BYTES), MAX_TILE_BYTES)) {
+    await eachContent(objects.store, history, MAX_TILE_BYTES, (bytes) => {
       const hashes = tryDecode(bytes, wide)?.slice(0, width);
       if (hashes !== undefined) found.set(Buffer.concat(hashes).toString('latin1'), hashes);
-    }
+    });
   }
   return [...found.values()];
-}
-
-/** The contents of all versions under a key. */
-async function contents(objects: ShardObjects, loaded: Loaded, maxBytes: number): Promise<Buffer[]> {
-  const found: Buffer[] = [];
-  await judge(objects.store, loaded, maxBytes, (bytes) => {
-    found.push(bytes);
-    return '';
-  });
-  return found;
 }
 
 /** The combination of candidates, one a level, that gives the root. */
@@ -242,10 +232,10 @@ async function childRoots(objects: ShardObjects, level: number, index: number): 
     const root = rootOf(hashes);
     roots.set(root.toString('hex'), root);
   };
-  for (const bytes of await contents(objects, load(objects.store, history, MAX_TILE_BYTES), MAX_TILE_BYTES)) {
+  await eachContent(objects.store, history, MAX_TILE_BYTES, (bytes) => {
     const hashes = tryDecode(bytes, TILE_WIDTH);
     if (hashes !== undefined) add(hashes);
-  }
+  });
   if (level === 0) for (const hashes of await leafCandidates(objects, index, TILE_WIDTH)) add(hashes);
   if (roots.size > 0 || level === 0) return [...roots.values()];
   const below: Uint8Array[] = [];
@@ -263,10 +253,10 @@ async function leafCandidates(objects: ShardObjects, index: number, width: numbe
   const all = [{ width, history: await objects.history(bundle) }, ...(await objects.wider(bundle))];
   const found: Hashes[] = [];
   for (const { width: wide, history } of all) {
-    for (const bytes of await contents(objects, load(objects.store, history, MAX_ENTRIES_BYTES), MAX_ENTRIES_BYTES)) {
+    await eachContent(objects.store, history, MAX_ENTRIES_BYTES, (bytes) => {
       const leaves = decodeLeaves(bytes, wide);
       if (leaves !== undefined) found.push(leaves.slice(0, width).map((leaf) => leafHash(leaf)));
-    }
+    });
   }
   return found;
 }

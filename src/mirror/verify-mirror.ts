@@ -1,5 +1,7 @@
 // Verifies a mirror or an export with nothing but its objects and verifying keys. Whoever could write to the store is taken for
 // an attacker: of every object all versions are looked at, and what counts is what fits the signatures.
+
+import { numbersText } from '../ledger/verify.ts';
 import type { OutsideCheckpoint } from '../ledger/verify-checkpoints.ts';
 import { type ShardBegin, type VerifiedShard, verifyLink } from '../ledger/verify-link.ts';
 import { NoteJudge } from '../ledger/verify-note.ts';
@@ -64,7 +66,7 @@ export async function verifyMirror(store: ObjectStore, options: VerifyMirrorOpti
   const logs = atTop ? [] : await listLogs(store, names, options.shard);
   const listed = atTop ? [await exported(store, options.keys)] : logs.flatMap(({ shards }) => shards);
   if (listed.length === 0) throw nothingThere(store.url, names);
-  const judge = new NoteJudge(options.keys, await findMirrorRotations(listed));
+  const judge = new NoteJudge(options.keys, await findMirrorRotations(listed, new NoteJudge(options.keys).keys));
   const findings = new Findings();
   for (const text of options.unchecked ?? []) findings.unchecked(text);
   const run: Run = {
@@ -78,7 +80,7 @@ export async function verifyMirror(store: ObjectStore, options: VerifyMirrorOpti
     lost: false,
   };
   if (atTop) {
-    for (const shard of listed) await verifyOne(run, shard);
+    for (const shard of listed) run.lost = (await verifyOne(run, shard)).lost || run.lost;
     findings.unchecked(
       'other shards: what is there is one of them, so that nothing is said about what came before or after it',
     );
@@ -118,19 +120,31 @@ async function verifyLog(run: Run, { log, shards }: ListedLog): Promise<void> {
   }
   let next = options.shard ?? 0;
   let previous: VerifiedShard | undefined;
+  let unsigned: number[] = [];
+  let lost = false;
   for (const listed of shards) {
-    if (listed.number > next) {
-      const which = listed.number - next === 1 ? `shard ${next} is` : `shards ${next} to ${listed.number - 1} are`;
-      missing(next, `${which} not there, but shard ${listed.number} of ${log} is`);
-    }
-    next = listed.number + 1;
     const tampered = findings.count;
     const verified = await verifyOne(run, listed);
-    if (listed.number > 0 && options.shard === undefined) {
-      verifyLink(verified, previous?.report.shard === listed.number - 1 ? previous : undefined, run.judge, findings);
+    const { number } = listed;
+    // Whoever may write to the store can make up a shard that comes next: it is the log's when something says so, or a later one does.
+    if (verified.report.origin === undefined && options.shard === undefined && outsideOf(run, listed).length === 0) {
+      unsigned.push(number);
+      lost ||= verified.lost;
+      continue;
+    }
+    run.lost ||= lost || verified.lost;
+    for (const [from, which] of gapsBetween(next, number, unsigned)) {
+      missing(from, `${which} not there, but shard ${number} of ${log} is`);
+    }
+    unsigned = [];
+    next = number + 1;
+    if (number > 0 && options.shard === undefined) {
+      verifyLink(verified, previous?.report.shard === number - 1 ? previous : undefined, run.judge, findings);
     }
     previous = { ...verified, sound: findings.count === tampered };
   }
+  if (next === 0) run.lost ||= lost;
+  else remarkUnsigned(log, unsigned, next - 1, findings);
   for (const origin of run.outside.keys()) {
     const number = Number(origin.slice(log.length + 1));
     if (!origin.startsWith(`${log}/`) || options.shard !== undefined || number < next) continue;
@@ -138,7 +152,25 @@ async function verifyLog(run: Run, { log, shards }: ListedLog): Promise<void> {
   }
 }
 
-async function verifyOne(run: Run, listed: ListedShard): Promise<Omit<VerifiedShard, 'sound'>> {
+function remarkUnsigned(log: string, unsigned: readonly number[], last: number, findings: Findings): void {
+  if (unsigned.length === 0) return;
+  const which = numbersText(unsigned).slice(0, 100);
+  findings.note(
+    `${log}: nothing under shard ${which} is signed by the log, which ends with shard ${last}: it is somebody else's and not counted`,
+  );
+}
+
+/** The numbers from `next` to before `end` that are not among `there`, in ranges: the first of each, and words for all of it. */
+function gapsBetween(next: number, end: number, there: readonly number[]): (readonly [from: number, which: string])[] {
+  const bounds = [next - 1, ...there, end];
+  return bounds.flatMap((before, i) => {
+    const [from, to] = [before + 1, (bounds[i + 1] ?? before) - 1];
+    if (to < from) return [];
+    return [[from, to === from ? `shard ${from} is` : `shards ${from} to ${to} are`] as const];
+  });
+}
+
+async function verifyOne(run: Run, listed: ListedShard): Promise<Omit<VerifiedShard, 'sound'> & { lost: boolean }> {
   const { findings, options, judge } = run;
   const before = findings.countOf('checkpoint-other-key');
   let begin: ShardBegin = { kind: undefined, body: undefined, lastKind: undefined, removals: [] };
@@ -160,9 +192,8 @@ async function verifyOne(run: Run, listed: ListedShard): Promise<Omit<VerifiedSh
   const report = await walk.run();
   options.compare?.end(report, findings);
   run.shards.push(report);
-  run.lost ||= walk.lost;
   if (report.origin === undefined && findings.countOf('checkpoint-other-key') > before) run.otherKey += 1;
-  return { report, begin };
+  return { report, begin, lost: walk.lost };
 }
 
 function comparing(sink: EntrySink | undefined): { sink?: EntrySink } {
