@@ -134,6 +134,7 @@ portable: ## nothing in the repository names one machine or one package registry
 	@git grep -nIE '(^|[^a-z.])[/](work|root|Users)/|regist[r]y[.]npmjs|prox[y][.]golang'; test $$? -eq 1
 
 generate: $(PACKAGES) ## write the files that are made from others
+	@$(BUILD_TOOLS) helm
 	@set -e; for script in $(wildcard tools/generate/*.ts); do $(NODE) $$script; done
 
 .PHONY: fmt bench-ledger bench-mirror fixtures clean help

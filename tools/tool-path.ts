@@ -30,6 +30,12 @@ export const TOOLS = {
   etcd: { module: 'etcd', package: 'go.etcd.io/etcd/server/v3', versionOf: 'go.etcd.io/etcd/server/v3' },
   'kube-apiserver': { ...KUBERNETES, package: 'k8s.io/kubernetes/cmd/kube-apiserver' },
   kubectl: { ...KUBERNETES, package: 'k8s.io/kubernetes/cmd/kubectl' },
+  helm: {
+    module: 'helm',
+    package: 'helm.sh/helm/v4/cmd/helm',
+    versionOf: 'helm.sh/helm/v4',
+    versionFlags: '-X helm.sh/helm/v4/internal/version.version=%',
+  },
   fsck: {
     module: 'tessera',
     package: 'github.com/transparency-dev/tessera/cmd/fsck',

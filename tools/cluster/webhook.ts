@@ -47,7 +47,8 @@ export function webhookConfiguration(target: WebhookTarget): object {
           },
           {
             name: 'not-node-status',
-            expression: "!(request.resource.resource == 'nodes' && request.subResource == 'status')",
+            expression:
+              "!(request.resource.resource == 'nodes' && has(request.subResource) && request.subResource == 'status')",
           },
         ],
       },

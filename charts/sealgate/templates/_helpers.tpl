@@ -1,0 +1,161 @@
+{{/* Names. A name that is too long is refused: a cut one could be another release's. */}}
+{{- define "sealgate.fullname" -}}
+{{- $name := default .Chart.Name .Values.nameOverride -}}
+{{- $full := .Values.fullnameOverride | default (contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name)) -}}
+{{- if gt (len $full) 46 -}}
+{{- fail (printf "the name %s is too long (%d characters): at most 46 leave room for the names of pods and volumes; set fullnameOverride" $full (len $full)) -}}
+{{- end -}}
+{{- $full -}}
+{{- end -}}
+
+{{- define "sealgate.selectorLabels" -}}
+app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "sealgate.labels" -}}
+{{ include "sealgate.selectorLabels" . }}
+app.kubernetes.io/part-of: sealgate
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{/* The pods of the StatefulSet, and no other of the release. */}}
+{{- define "sealgate.podSelector" -}}
+{{ include "sealgate.selectorLabels" . }}
+app.kubernetes.io/component: server
+{{- end -}}
+
+{{- define "sealgate.image" -}}
+{{- with .Values.image -}}
+{{- if .digest -}}{{ .repository }}@{{ .digest }}{{- else -}}{{ .repository }}:{{ .tag | default $.Chart.AppVersion }}{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* "true" or nothing, for a value that is true, false or auto: `include "sealgate.auto" (list . value apiVersion)`. */}}
+{{- define "sealgate.auto" -}}
+{{- $root := index . 0 -}}{{- $value := index . 1 | toString -}}
+{{- if or (eq $value "true") (and (eq $value "auto") ($root.Capabilities.APIVersions.Has (index . 2))) -}}true{{- end -}}
+{{- end -}}
+
+{{- define "sealgate.openshift" -}}
+{{- include "sealgate.auto" (list . .Values.openshift "security.openshift.io/v1") -}}
+{{- end -}}
+
+{{/* Of a pod, as the restricted Pod Security Standard wants it. */}}
+{{- define "sealgate.podSecurityContext" -}}
+runAsNonRoot: true
+{{- if not (include "sealgate.openshift" .) }}
+runAsUser: 65532
+runAsGroup: 65532
+fsGroup: 65532
+# "Always" would make the signing key readable by the group at each start, which Sealgate refuses.
+fsGroupChangePolicy: OnRootMismatch
+{{- end }}
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+
+{{- define "sealgate.containerSecurityContext" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end -}}
+
+{{- define "sealgate.webhookTlsSecret" -}}
+{{- with .Values.webhook.certificate -}}
+{{- eq .source "existingSecret" | ternary .secretName (printf "%s-webhook-tls" (include "sealgate.fullname" $)) -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "sealgate.auditTlsSecret" -}}
+{{- with .Values.audit.certificate -}}
+{{- eq .source "existingSecret" | ternary .secretName (printf "%s-audit-tls" (include "sealgate.fullname" $)) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The names that a Service is called by: `include "sealgate.serviceNames" (list . suffix)`, separated by commas. */}}
+{{- define "sealgate.serviceNames" -}}
+{{- $root := index . 0 -}}
+{{- $name := printf "%s-%s.%s" (include "sealgate.fullname" $root) (index . 1) $root.Release.Namespace -}}
+{{- printf "%s.svc,%s.svc.cluster.local" $name $name -}}
+{{- end -}}
+
+{{/* What only this rendering knows, made once so that every template sees the same: the webhook's path, its certificate, the
+     audit stream's. What an earlier installation made is found in the cluster and kept. */}}
+{{- define "sealgate.made" -}}
+{{- if not (hasKey . "made") -}}
+{{- $full := include "sealgate.fullname" . -}}
+{{- $ns := .Release.Namespace -}}
+{{- $made := dict -}}
+{{- $kept := (lookup "v1" "Secret" $ns (printf "%s-webhook-path" $full)).data | default dict -}}
+{{- $path := .Values.webhook.path | default (get $kept "path" | b64dec) | default (printf "/v1/admit/%s" (randAlphaNum 40 | lower)) -}}
+{{- $_ := set $made "path" $path -}}
+{{- if eq .Values.webhook.certificate.source "generated" -}}
+{{- $kept := (lookup "v1" "Secret" $ns (include "sealgate.webhookTlsSecret" .)).data -}}
+{{- if $kept -}}
+{{- $_ := set $made "webhook" (dict "ca" (index $kept "ca.crt" | b64dec) "cert" (index $kept "tls.crt" | b64dec) "key" (index $kept "tls.key" | b64dec)) -}}
+{{- else -}}
+{{- $ca := genCA "Sealgate admission CA" 3650 -}}
+{{- $names := concat (list) (splitList "," (include "sealgate.serviceNames" (list . "admission"))) -}}
+{{- $pair := genSignedCert (index $names 0 | trunc 64) nil $names 3650 $ca -}}
+{{- $_ := set $made "webhook" (dict "ca" $ca.Cert "cert" $pair.Cert "key" $pair.Key) -}}
+{{- end -}}
+{{- end -}}
+{{- if eq .Values.audit.certificate.source "generated" -}}
+{{- $server := (lookup "v1" "Secret" $ns (include "sealgate.auditTlsSecret" .)).data -}}
+{{- $client := (lookup "v1" "Secret" $ns (printf "%s-audit-client" $full)).data -}}
+{{- if and $server $client -}}
+{{- $_ := set $made "audit" (dict "ca" (index $server "ca.crt" | b64dec) "cert" (index $server "tls.crt" | b64dec) "key" (index $server "tls.key" | b64dec) "clientCert" (index $client "tls.crt" | b64dec) "clientKey" (index $client "tls.key" | b64dec)) -}}
+{{- else if or $server $client -}}
+{{- fail (printf "of the Secrets %s and %s-audit-client, which belong together, one is missing: put it back, or delete the other, too, and give the API servers the new kubeconfig" (include "sealgate.auditTlsSecret" .) $full) -}}
+{{- else -}}
+{{- $ca := genCA "Sealgate audit CA" 3650 -}}
+{{- $names := concat (splitList "," (include "sealgate.serviceNames" (list . "audit"))) .Values.audit.certificate.hostnames -}}
+{{- $ips := list -}}{{- $dns := list -}}
+{{- range $names -}}
+{{- if or (regexMatch "^[0-9.]+$" .) (contains ":" .) -}}{{- $ips = append $ips . -}}{{- else -}}{{- $dns = append $dns . -}}{{- end -}}
+{{- end -}}
+{{- with .Values.audit.service.clusterIP -}}{{- $ips = append $ips . -}}{{- end -}}
+{{- $pair := genSignedCert (index $dns 0 | trunc 64) $ips $dns 3650 $ca -}}
+{{- $clientPair := genSignedCert "sealgate-audit-client" nil nil 3650 $ca -}}
+{{- $_ := set $made "audit" (dict "ca" $ca.Cert "cert" $pair.Cert "key" $pair.Key "clientCert" $clientPair.Cert "clientKey" $clientPair.Key) -}}
+{{- end -}}
+{{- end -}}
+{{- $_ := set . "made" $made -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What no schema can say. */}}
+{{- define "sealgate.check" -}}
+{{- with .Values.webhook.certificate -}}
+{{- if and (eq .source "existingSecret") (or (not .secretName) (not .caBundle)) -}}
+{{- fail "webhook.certificate.source is existingSecret: give webhook.certificate.secretName and webhook.certificate.caBundle" -}}
+{{- end -}}
+{{- if and (eq .source "certManager") (not ($.Capabilities.APIVersions.Has "cert-manager.io/v1")) -}}
+{{- fail "webhook.certificate.source is certManager, and the cluster does not know cert-manager.io/v1: install cert-manager first (with helm template: --api-versions cert-manager.io/v1)" -}}
+{{- end -}}
+{{- end -}}
+{{- if and (eq .Values.audit.certificate.source "existingSecret") (not .Values.audit.certificate.secretName) -}}
+{{- fail "audit.certificate.source is existingSecret: give audit.certificate.secretName" -}}
+{{- end -}}
+{{- if and .Values.webhook.exemptLabel (not .Values.protection.enabled) -}}
+{{- fail "webhook.exemptLabel lets whoever may label an object pass by every policy: it needs protection.enabled" -}}
+{{- end -}}
+{{- if and .Values.audit.service.nodePort (ne .Values.audit.service.type "NodePort") -}}
+{{- fail "audit.service.nodePort needs audit.service.type NodePort" -}}
+{{- end -}}
+{{- if .Values.webhook.enabled -}}
+{{- range (lookup "admissionregistration.k8s.io/v1" "ValidatingWebhookConfiguration" "" "").items -}}
+{{- $labels := .metadata.labels | default dict -}}
+{{- $owner := .metadata.annotations | default dict -}}
+{{- if eq (get $labels "app.kubernetes.io/part-of") "sealgate" -}}
+{{- if or (ne (get $owner "meta.helm.sh/release-name") $.Release.Name) (ne (get $owner "meta.helm.sh/release-namespace") $.Release.Namespace) -}}
+{{- fail (printf "the cluster has a webhook of Sealgate already, %s of another installation: uninstall that one, or set webhook.enabled to false here" .metadata.name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
