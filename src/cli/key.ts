@@ -44,6 +44,7 @@ export function register(program: Command): void {
         return [
           `old  ${previous.vkey}`,
           `new  ${next.vkey}  (${vkeyFileOf(file)})`,
+          `Witnesses have to know the new key: restart them with it as a further --log.`,
           `Restart Sealgate to record the rotation, then delete ${previousFileOf(file)}.`,
           '',
         ].join('\n');

@@ -11,7 +11,7 @@ export function readKey(argument: string): string[] {
   if (!isText && !fs.existsSync(argument)) {
     throw new SealgateError(
       'KEY_INVALID',
-      `${argument} is neither a vkey (<name>+<key ID>+<base64>) nor a file with one`,
+      `${argument} does not exist, and is not a vkey itself (<name>+<key ID>+<base64>)`,
     );
   }
   const text = isText ? argument : readText(argument, 'KEY_INVALID');

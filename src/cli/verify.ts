@@ -169,11 +169,15 @@ export function formatReport(report: VerifyReport): string {
   if (more > 0) lines.push(`  - and ${number(more)} more (the first ${MAX_FINDINGS} are listed)`);
   section('Remarks', report.notes);
   section('Not checked', report.unchecked);
-  lines.push(
-    '',
-    `${VERDICTS[report.status]}.${report.status === 'whole' ? wholeSuffix(report) : historySuffix(report)}`,
-  );
+  lines.push('', `${verdictText(report)}.${report.status === 'whole' ? wholeSuffix(report) : historySuffix(report)}`);
   return `${lines.map(escapeTerminal).join('\n')}\n`;
+}
+
+function verdictText({ status, findings }: VerifyReport): string {
+  const onlyWitnesses = findings.length > 0 && findings.every(({ code }) => code === 'quorum-missing');
+  return status === 'incomplete' && onlyWitnesses
+    ? 'INCOMPLETE: nothing is missing, but too few witnesses vouch for it'
+    : VERDICTS[status];
 }
 
 function wholeSuffix(report: VerifyReport): string {

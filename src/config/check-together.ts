@@ -47,13 +47,23 @@ function tooSmall(settings: Settings, locate: (path: readonly string[]) => strin
       `${locate(['ledger', 'lowSpaceBytes'])}: must be at least ledger.reserveBytes (${ledger.reserveBytes}), so that it warns before anything is refused`,
     );
   }
-  problems.push(...retentionProblems(settings, locate));
+  problems.push(...retentionProblems(settings, locate), ...withoutMirror(settings, locate));
   if (admission.deadlineMarginMs >= admission.maxDeadlineMs) {
     problems.push(
       `${locate(['admission', 'deadlineMarginMs'])}: must be less than admission.maxDeadlineMs (${admission.maxDeadlineMs})`,
     );
   }
   return problems;
+}
+
+/** What hangs on a push would else be set and never happen. */
+function withoutMirror({ mirror }: Settings, locate: (path: readonly string[]) => string): string[] {
+  if (mirror.url !== '') return [];
+  const named = [
+    ...(mirror.witnesses.policyFile === undefined ? [] : [['mirror', 'witnesses', 'policyFile']]),
+    ...(mirror.configMap.name === '' ? [] : [['mirror', 'configMap', 'name']]),
+  ];
+  return named.map((path) => `${locate(path)}: needs mirror.url: it goes with what is pushed to the mirror`);
 }
 
 /** What leaves the volume has to be somewhere else, where it cannot be deleted yet. */

@@ -87,31 +87,39 @@ function isLater(one: Cosigned, other: Cosigned | undefined): boolean {
   return one.checkpoint.size > other.checkpoint.size;
 }
 
+function unwitnessed(report: VerifyReport, shard: number, message: string): VerifyReport {
+  const finding: Finding = { code: 'quorum-missing', shard, message };
+  const status = report.status === 'whole' ? 'incomplete' : report.status;
+  return {
+    ...report,
+    status,
+    exitCode: EXIT_CODES[status],
+    findings: [...report.findings, finding],
+    findingCount: report.findingCount + 1,
+  };
+}
+
 function withVerdict(report: VerifyReport, cosigned: Cosigned | undefined): VerifyReport {
+  const newest = report.shards.at(-1)?.shard ?? 0;
   if (cosigned === undefined) {
-    const shard = report.shards.at(-1)?.shard ?? 0;
     const message =
       'no checkpoint that was looked at is cosigned as the policy asks: nobody but the holder of the key vouches for this history';
-    const finding: Finding = { code: 'quorum-missing', shard, message };
-    const status = report.status === 'whole' ? 'incomplete' : report.status;
-    return {
-      ...report,
-      status,
-      exitCode: EXIT_CODES[status],
-      findings: [...report.findings, finding],
-      findingCount: report.findingCount + 1,
-    };
+    return unwitnessed(report, newest, message);
   }
   const { shard, checkpoint } = cosigned;
   const who = checkpoint.cosignatures.map(({ name, time }) => `${name} at ${new Date(time * 1000).toISOString()}`);
   const note = `shard ${shard}: entries up to ${checkpoint.size - 1} are cosigned as the policy asks (${who.join(', ')})`;
   const here = report.shards.find((one) => one.shard === shard);
-  const later = report.shards
-    .filter((one) => one.shard > shard)
-    .map((one) => `shard ${one.shard}: none of it is cosigned`);
   const rest =
     here === undefined || here.entries <= checkpoint.size
       ? []
       : [`shard ${shard}, after entry ${checkpoint.size - 1}: nothing is cosigned as the policy asks`];
-  return { ...report, notes: [...report.notes, note], unchecked: [...report.unchecked, ...rest, ...later] };
+  const partly = { ...report, notes: [...report.notes, note], unchecked: [...report.unchecked, ...rest] };
+  if (newest === shard) return partly;
+  const since = shard + 1 === newest ? `shard ${newest} is` : `shards ${shard + 1} to ${newest} are`;
+  return unwitnessed(
+    partly,
+    newest,
+    `nothing after shard ${shard} is cosigned as the policy asks: ${since} vouched for by the holder of the key alone`,
+  );
 }

@@ -114,7 +114,7 @@ describe('sealgate verify', () => {
       [[data], 'KEY_INVALID: give the verifying key with --key'],
       [[path.join(data, 'nowhere'), '--key', KEY.vkey], 'LEDGER_NOT_FOUND', 20],
       [[data, '--key', write('ledger.key', pem)], 'KEY_PRIVATE', 26],
-      [[data, '--key', 'nonsense'], 'KEY_INVALID: nonsense is neither a vkey'],
+      [[data, '--key', 'nonsense'], 'KEY_INVALID: nonsense does not exist, and is not a vkey'],
       [[data, '--key', KEY.vkey, '--checkpoint', write('bad.txt', 'x')], 'CHECKPOINT_INVALID'],
       [[write('file.txt', 'not a ledger'.repeat(100)), '--key', KEY.vkey], 'LEDGER_NOT_A_LEDGER', 21],
     ];
