@@ -5,6 +5,7 @@ import { TreeReader } from '../ledger/tree-reader.ts';
 import { SealgateError } from '../lib/errors.ts';
 import { timeOf } from './judge.ts';
 import type { MirrorLog } from './log.ts';
+import { MirrorClosing } from './patience.ts';
 import { type Pushed, ShardPush, type ShardPushOptions } from './shard-push.ts';
 import type { Uploader } from './uploader.ts';
 
@@ -23,6 +24,11 @@ export interface Progress {
   readonly pushed: number;
   readonly behind: number;
   readonly oldest?: number;
+}
+
+interface ShardPath {
+  readonly number: number;
+  readonly path: string;
 }
 
 export class LedgerPush {
@@ -48,21 +54,35 @@ export class LedgerPush {
     return this.#complete.has(shard);
   }
 
-  /** Pushes what is new: full tiles, and with `finish` a checkpoint. Rejects with MirrorClosing and what reading the ledger throws. */
+  /**
+   * Pushes what is new: full tiles, and with `finish` a checkpoint. Rejects with MirrorClosing and what reading the ledger throws; an
+   * older shard that cannot be read keeps no later one from being pushed.
+   */
   async round(finish: boolean): Promise<void> {
     const shards = listShards(this.#options.ledgerDir);
     const newest = shards.at(-1)?.number ?? -1;
+    let damaged: { readonly error: unknown } | undefined;
     for (const { number, path } of shards) {
       if (this.#complete.has(number) || this.#diverged.has(number)) continue;
-      const sealed = number < newest;
-      if (sealed && (await this.#known(number, shards))) {
-        this.#completed(number);
-        continue;
+      try {
+        await this.#pushShard(number, path, shards, finish);
+      } catch (error) {
+        if (error instanceof MirrorClosing || number === newest) throw error;
+        damaged ??= { error };
       }
-      if (this.#diverged.has(number)) continue;
-      await this.#visit(number, path, (push, reader) => push.push(reader, finish || sealed, sealed));
-      if (sealed && !this.#diverged.has(number)) this.#completed(number);
     }
+    if (damaged !== undefined) throw damaged.error;
+  }
+
+  async #pushShard(number: number, path: string, shards: readonly ShardPath[], finish: boolean): Promise<void> {
+    const sealed = number < (shards.at(-1)?.number ?? -1);
+    if (sealed && (await this.#known(number, shards))) {
+      this.#completed(number);
+      return;
+    }
+    if (this.#diverged.has(number)) return;
+    await this.#visit(number, path, (push, reader) => push.push(reader, finish || sealed, sealed));
+    if (sealed && !this.#diverged.has(number)) this.#completed(number);
   }
 
   /** As of now. Throws what reading the ledger throws. */
@@ -94,7 +114,7 @@ export class LedgerPush {
    * Whether a sealed shard was completed before this start: shards are pushed in order, so that one of which a later shard has
    * something in the store is. Its last tiles need not be written again then.
    */
-  async #known(number: number, shards: readonly { number: number; path: string }[]): Promise<boolean> {
+  async #known(number: number, shards: readonly ShardPath[]): Promise<boolean> {
     if (this.#shards.has(number)) return false;
     const here = shards.find((shard) => shard.number === number);
     const next = shards.find((shard) => shard.number === number + 1);

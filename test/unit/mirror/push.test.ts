@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -307,6 +307,26 @@ describe('a ledger of several shards', () => {
     await again.push.round(true);
     expect(writes.filter((key) => key.startsWith(`${LOG_NAME}/0/`))).toEqual([]);
     expect(again.push.progress()).toMatchObject({ behind: 0 });
+  });
+});
+
+describe('the mirror of a ledger with a damaged old shard', () => {
+  it('says so and gets everything after it', async () => {
+    const dir = folder();
+    await grow(dir, 400, { shardEntries: 100 });
+    const store = openStore(folder(), { clock });
+    const shards = listShards(join(dir, 'ledger'));
+    const damaged = shards[0]!.path;
+    const bytes = readFileSync(damaged);
+    chmodSync(damaged, 0o640);
+    writeFileSync(damaged, bytes.fill(0xff, 4096 * 3));
+    const mirror = mirrorOf(join(dir, 'ledger'), store);
+    await expect(mirror.push.round(true)).rejects.toThrow(/shard-000000|malformed|corrupt/i);
+    expect(shards.length).toBeGreaterThan(1);
+    for (const { number } of shards.slice(1)) {
+      const { vkey } = loadOrCreateKey(join(dir, 'ledger.key'), LOG_NAME);
+      await expectCovered(store, `${LOG_NAME}/${number}`, vkey);
+    }
   });
 });
 
