@@ -141,6 +141,7 @@ describe('the rendered chart', () => {
   it.each([
     ['settings.admision.maxDepth=100', /settings.*admision/s],
     ['settings.admission.port=9443', /settings.admission.*port/s],
+    ['settings.mirror.configMap.name=x', /settings.mirror.*configMap/s],
     ['settings.ledger.reserveBytes=-1', /reserveBytes/],
     ['replicas=0', /replicas/],
     ['webhook.failurePolicy=Maybe', /failurePolicy/],

@@ -20,6 +20,8 @@ export const CHART_OWNED: readonly string[] = [
   'tls',
   'ledger.keyFile',
   'ledger.previousKeyFile',
+  // Needs a role and a token, which the chart does not give its pod yet.
+  'mirror.configMap',
   'policy.dir',
   'policy.opa',
 ];
