@@ -95,11 +95,24 @@ async function newestMirrored(
   const head = (shard: number) => readHead(store, judge, log, shard);
   let found = newestHere < 0 ? undefined : await head(newestHere);
   for (let behind = newestHere - 1; found === undefined && behind >= 0; behind--) found = await head(behind);
-  for (let shard = Math.max(newestHere, -1) + 1; ; shard++) {
+  let shard = newestHere + 1;
+  // The oldest shards may have left the bucket when their time was over: then it does not begin with 0, nor where we are.
+  if (found === undefined && (await head(shard)) === undefined)
+    shard = Math.max(shard, (await anyShard(store, log)) ?? 0);
+  for (; ; shard++) {
     const next = await head(shard);
     if (next === undefined) return found;
     found = next;
   }
+}
+
+/** The number of some shard of the log that has objects in the store: of the first that a listing names. */
+async function anyShard(store: ObjectStore, log: string): Promise<number | undefined> {
+  for await (const { key } of store.list(`${log}/`)) {
+    const [, number] = /^(0|[1-9]\d{0,14})\//.exec(key.slice(log.length + 1)) ?? [];
+    if (number !== undefined) return Number(number);
+  }
+  return undefined;
 }
 
 /**

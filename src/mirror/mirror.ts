@@ -1,6 +1,7 @@
 // The main thread's handle of the mirror: starts its thread, knows how far behind it is, and never stops the pod.
 import { Worker } from 'node:worker_threads';
 import { messageOf, SealgateError } from '../lib/errors.ts';
+import { threadFile } from '../lib/thread-file.ts';
 import type { VerifiedShard } from './local-retention.ts';
 import type { MirrorLog } from './log.ts';
 import type { FromMirror, MirrorData, MirrorStatus, ToMirror } from './protocol.ts';
@@ -81,9 +82,8 @@ class Handle implements Mirror {
   }
 
   #start(): Worker {
-    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
     const { data } = this.#options;
-    const worker = new Worker(new URL(`./mirror-thread.${extension}`, import.meta.url), {
+    const worker = new Worker(threadFile(import.meta.url, 'mirror-thread'), {
       name: 'mirror',
       workerData: data,
     });
@@ -94,8 +94,10 @@ class Handle implements Mirror {
     );
     worker.on('exit', () => {
       this.#running = false;
-      this.#closed.resolve();
-      if (this.#closing) return;
+      if (this.#closing) {
+        this.#closed.resolve();
+        return;
+      }
       this.#restart = setTimeout(() => {
         this.#worker = this.#start();
       }, RESTART_MS);

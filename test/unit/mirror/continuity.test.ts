@@ -129,6 +129,16 @@ describe('a ledger and its mirror', () => {
     expect(await look()).toEqual({ state: 'continued' });
   });
 
+  it('a lost volume is found though the oldest shards have left the bucket, too', async () => {
+    const { write, push, look, root, dir } = scene();
+    await write('one', 20, { shardLimits: { entries: 6 } });
+    await push();
+    const last = listShards(dir).at(-1)!.number;
+    rmSync(dir, { recursive: true });
+    for (const shard of [0, 1]) rmSync(join(root, 'mirror', LOG_NAME, String(shard)), { recursive: true });
+    expect(await look()).toMatchObject({ state: 'broken', reason: 'lost', mirrored: { shard: last } });
+  });
+
   it('a snapshot from before a rotation is found, though its last shard is whole by itself', async () => {
     const { write, push, look, snapshot, goOn, dir } = scene();
     await write('one', 8, { shardLimits: { entries: 6 } });
