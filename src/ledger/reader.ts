@@ -1,7 +1,7 @@
 // Reads a ledger folder, beside the live writer or without one, in any thread. Every method is a short read transaction of
 // its own that ends before it returns or yields: a reader that stayed in one would keep the writer from emptying its WAL. And a
 // shard that is not used for a while is closed: one that is open cannot be sealed.
-import { statSync } from 'node:fs';
+import { existsSync, rmSync, statSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { SealgateError } from '../lib/errors.ts';
 import type { Leaf } from './entry.ts';
@@ -9,6 +9,7 @@ import { listShards } from './files.ts';
 import { leafHashHex, parseLeafText } from './leaf.ts';
 import { type Body, decodePack, MAX_PACK_BYTES, RECORD_HEADER_BYTES } from './pack.ts';
 import { assertSchema } from './schema.ts';
+import { needsCopy, openShardCopy } from './shard-copy.ts';
 import { openError } from './sqlite-errors.ts';
 
 /** An entry, read back; nothing about it has been verified but its form. */
@@ -56,6 +57,13 @@ interface OpenShard {
   readonly reader: ShardReader;
   /** performance.now() */
   usedAt: number;
+}
+
+interface OpenedShard {
+  readonly db: Database.Database;
+  readonly statements: ReturnType<typeof prepareStatements>;
+  /** Of the temporary copy that was opened instead, for whoever closes it to remove. */
+  readonly folder?: string | undefined;
 }
 
 /** What few ask for is made when they ask. */
@@ -229,23 +237,19 @@ class ShardReader {
   readonly #path: string;
   readonly #db: Database.Database;
   readonly #statements: ReturnType<typeof prepareStatements>;
+  /** Of the copy that is read instead of the shard. */
+  readonly #folder: string | undefined;
   /** The pack of the last `get`: neighbours are often asked for next. */
   #unpacked: { readonly first: number; readonly bodies: readonly Body[] } | undefined;
 
   constructor(number: number, path: string) {
     this.number = number;
     this.#path = path;
-    let db: Database.Database | undefined;
-    try {
-      db = new Database(path, { readonly: true, fileMustExist: true, timeout: BUSY_MS });
-      assertSchema(db, path);
-      this.#db = db;
-      this.#statements = prepareStatements(db);
-      this.origin = this.#statements.origin.get() ?? '';
-    } catch (error) {
-      db?.close();
-      throw openError(error, path);
-    }
+    const { db, folder, statements } = openShard(path);
+    this.#db = db;
+    this.#folder = folder;
+    this.#statements = statements;
+    this.origin = statements.origin.get() ?? '';
   }
 
   size(): number {
@@ -304,6 +308,7 @@ class ShardReader {
 
   close(): void {
     this.#db.close();
+    if (this.#folder !== undefined) rmSync(this.#folder, { recursive: true, force: true });
   }
 
   #parse([seq, text]: LeafRow): Leaf {
@@ -336,6 +341,34 @@ class ShardReader {
 
   #corrupt(seq: number, why: string, cause?: unknown): SealgateError {
     return new SealgateError('LEDGER_CORRUPT', `${this.#path}, entry ${seq}: ${why}; run sealgate verify`, { cause });
+  }
+}
+
+/**
+ * Opens a shard; a temporary copy of it where it cannot be read in place: in a folder where nothing can be written, and after its
+ * writer was killed while sealing it, which left a journal that only somebody who may write can roll back.
+ */
+function openShard(path: string): OpenedShard {
+  try {
+    return prepareShard({ db: new Database(path, { readonly: true, fileMustExist: true, timeout: BUSY_MS }) }, path);
+  } catch (error) {
+    if (!needsCopy(error) || !existsSync(path)) throw openError(error, path);
+  }
+  try {
+    return prepareShard(openShardCopy(path), path);
+  } catch (error) {
+    throw openError(error, path);
+  }
+}
+
+function prepareShard({ db, folder }: Omit<OpenedShard, 'statements'>, path: string): OpenedShard {
+  try {
+    assertSchema(db, path);
+    return { db, folder, statements: prepareStatements(db) };
+  } catch (error) {
+    db.close();
+    if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+    throw error;
   }
 }
 

@@ -1,4 +1,5 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import Database from 'better-sqlite3';
@@ -101,6 +102,41 @@ describe('ledger reader', () => {
     other.close();
     expect({ busy, left: log - checkpointed }).toEqual({ busy: 0, left: 0 });
     expect([...iteration]).toHaveLength(2001 - 700);
+  });
+
+  it('reads a shard whose writer was killed while sealing it', async () => {
+    const root = tempDir();
+    const ledger = await openTestLedger(root);
+    const appended = await ledger.append('audit', [event(1), event(2)]);
+    await ledger.close('done');
+    // What a kill leaves: part of a transaction in the file, and the journal with what was there before.
+    const { dir, shard } = places(root);
+    const killed = join(root, 'killed');
+    mkdirSync(killed);
+    const db = new Database(shard);
+    onTestFinished(() => void db.close());
+    db.pragma('journal_mode = DELETE');
+    db.pragma('cache_size = 1');
+    db.exec('BEGIN; CREATE TABLE half (bytes BLOB); INSERT INTO half VALUES (zeroblob(1000000))');
+    for (const name of readdirSync(dir)) copyFileSync(join(dir, name), join(killed, name));
+    db.exec('ROLLBACK');
+    expect(readdirSync(killed)).toContain('shard-000000.sqlite-journal');
+    expect(() =>
+      new Database(join(killed, 'shard-000000.sqlite'), { readonly: true }).pragma('user_version'),
+    ).toThrow();
+    const copies = () => readdirSync(tmpdir()).filter((name) => name.startsWith('sealgate-copy-'));
+    const before = copies();
+
+    const reader = LedgerReader.open(killed);
+    expect(reader.shards()).toMatchObject([{ number: 0, size: 4 }]);
+    expect([...reader.entries(0, 1, 3)].map(({ leafHash }) => leafHash)).toEqual(
+      appended.map(({ leafHash }) => leafHash),
+    );
+    const mine = copies().filter((name) => !before.includes(name));
+    reader.close();
+    // Tests beside this one make copies, too.
+    expect(mine.some((name) => !existsSync(join(tmpdir(), name)))).toBe(true);
+    expect(readdirSync(killed), 'the evidence is left as it was').toContain('shard-000000.sqlite-journal');
   });
 
   it('reads in another thread beside the writer', async () => {
