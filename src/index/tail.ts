@@ -46,8 +46,8 @@ export class IndexTail {
   }
 
   /**
-   * Adds at most `limit` entries in one transaction and returns how many it added; fewer than `limit` means that it has reached
-   * the end. Throws what the ledger's reader throws, but for damaged entries.
+   * Adds at most `limit` entries in one transaction, or takes out those of removed shards, and returns how many it added or took
+   * out; fewer than `limit` means that it has reached the end. Throws what the ledger's reader throws, but for damaged entries.
    */
   step(limit: number): number {
     try {
@@ -73,14 +73,17 @@ export class IndexTail {
     let added = 0;
     writer.begin();
     try {
-      for (const { number, origin, size } of this.#source.shards()) {
+      const shards = this.#source.shards();
+      const [oldest] = shards;
+      if (oldest !== undefined) added += writer.forgetBefore(oldest.number, limit);
+      for (const { number, origin, size } of shards) {
+        if (added >= limit) break;
         const position = writer.position();
         if (position !== undefined && number < position.shard) continue;
         if (position === undefined || number > position.shard) writer.openShard(number, origin);
         const from = writer.position()?.size ?? 0;
         const to = Math.min(size, from + limit - added);
         added += this.#addEntries(number, from, to);
-        if (added >= limit) break;
       }
     } catch (error) {
       writer.rollback();

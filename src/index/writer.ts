@@ -4,6 +4,7 @@ import { parseMicros } from '../lib/clock.ts';
 import { Block } from './block.ts';
 import { Facets, Terms } from './dictionary.ts';
 import { damagedFacts, type Facts, factsOf } from './facts.ts';
+import { Forgetter } from './forget.ts';
 import { checkClaim, type Decided, type Decisions, type Link } from './links.ts';
 import { LINK_STATES, TIME_ZERO } from './schema.ts';
 import { entryAt, type LedgerSource, type SourceEntry } from './source.ts';
@@ -38,10 +39,12 @@ export class IndexWriter implements Decisions {
   readonly #addEntry: Database.Statement;
   readonly #addLink: Database.Statement;
   readonly #putShard: Database.Statement;
+  readonly #dropShard: Database.Statement;
   readonly #shards = new Map<number, ShardRow>();
   readonly #origins = new Map<string, ShardRow>();
   readonly #recent = new Map<number, Decided>();
   readonly #block: Block;
+  readonly #forgetter: Forgetter;
   readonly #micros = microsReader();
   #current: ShardRow | undefined;
   /** Of the current shard, until its hash is asked for: hashing each entry would be for nothing. */
@@ -59,6 +62,8 @@ export class IndexWriter implements Decisions {
     this.#addLink = db.prepare('INSERT INTO link (event, n, state, decision, claim) VALUES (?, ?, ?, ?, ?)');
     this.#putShard = db.prepare('INSERT OR REPLACE INTO shard VALUES (?, ?, ?, ?, ?)');
     this.#block = new Block(db);
+    this.#forgetter = new Forgetter(db);
+    this.#dropShard = db.prepare('DELETE FROM shard WHERE number = ?');
     this.#load();
   }
 
@@ -101,6 +106,26 @@ export class IndexWriter implements Decisions {
     this.#saveShard();
     const last = this.#current;
     this.#know({ number, origin, base: last === undefined ? 0 : last.base + last.indexed, indexed: 0, last_hash: '' });
+  }
+
+  /**
+   * Takes at most `limit` entries of shards before `number` out of the index, and a shard when its last is gone; gives how many.
+   * Call within a transaction.
+   */
+  forgetBefore(number: number, limit: number): number {
+    let forgotten = 0;
+    for (const shard of [...this.#shards.values()]) {
+      if (shard.number >= number || shard === this.#current) break;
+      forgotten += this.#forgetter.before(shard.base + shard.indexed, limit - forgotten);
+      if (forgotten === limit) break;
+      this.#forgetter.unused();
+      this.#terms.forget();
+      this.#facets.forget();
+      this.#dropShard.run(shard.number);
+      this.#shards.delete(shard.number);
+      this.#origins.delete(shard.origin);
+    }
+    return forgotten;
   }
 
   /** Adds the entry that follows the last one of the current shard. */

@@ -27,6 +27,8 @@ export class MemoryLedger implements LedgerSource {
   readonly log: string;
   readonly all: SourceEntry[][] = [[]];
   time: Micros;
+  /** Shards before this one were removed. */
+  oldest = 0;
 
   constructor(log = LOG, time: Micros = Date.UTC(2026, 5, 1) * 1000) {
     this.log = log;
@@ -38,11 +40,13 @@ export class MemoryLedger implements LedgerSource {
   }
 
   shards(): SourceShard[] {
-    return this.all.map((entries, number) => ({ number, origin: this.origin(number), size: entries.length }));
+    return this.all
+      .map((entries, number) => ({ number, origin: this.origin(number), size: entries.length }))
+      .filter(({ number }) => number >= this.oldest);
   }
 
   get(shard: number, seq: number): SourceEntry | undefined {
-    return this.all[shard]?.[seq];
+    return shard < this.oldest ? undefined : this.all[shard]?.[seq];
   }
 
   *entries(shard: number, from: number, to?: number): Iterable<SourceEntry> {

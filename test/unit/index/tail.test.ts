@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { BLOCK_ENTRIES, openIndexForReading } from '../../../src/index/schema.ts';
 import { type FoundEntry, search } from '../../../src/index/search.ts';
 import { IndexTail } from '../../../src/index/tail.ts';
@@ -69,6 +69,49 @@ describe('the index', () => {
     expect([tail.step(4), tail.step(4), tail.step(4), tail.step(4)]).toEqual([4, 4, 3, 0]);
     expect(tail.position()).toEqual({ shard: 1, size: 1 });
     tail.close();
+  });
+
+  it('lets go of removed shards step by step, with the names that nothing else has, and goes on', () => {
+    const ledger = ledgerOf(BLOCK_ENTRIES + 300);
+    ledger.decision({ uid: uuid(9000), user: 'left', namespace: 'gone' });
+    const old = ledger.decision({ uid: uuid(9001), user: 'stayed' });
+    ledger.rotate();
+    ledger.event({ auditID: 'a', user: 'stayed', annotations: { [`d.${uuid(9001)}`]: ledger.reference(old) } });
+    ledger.rotate();
+    for (let i = 0; i < BLOCK_ENTRIES; i++)
+      ledger.decision({ uid: uuid(10_000 + i), user: 'stayed', name: `new-${i}` });
+    const tail = new IndexTail({ file, source: ledger, log: recordingLog() });
+    while (tail.step(500) === 500);
+    const before = entriesOf(file).filter(({ shard }) => shard > 0);
+    const texts = (): unknown[] => {
+      const db = openIndexForReading(file);
+      onTestFinished(() => void db.close());
+      return db.prepare('SELECT text FROM term ORDER BY text').pluck().all();
+    };
+    expect(texts()).toContain('left');
+
+    ledger.oldest = 1;
+    expect(tail.step(500)).toBe(500);
+    expect(entriesOf(file)).toHaveLength(before.length + BLOCK_ENTRIES + 302 - 500);
+    while (tail.step(500) === 500);
+    const after = entriesOf(file);
+    expect(after.map(({ shard, seq }) => [shard, seq])).toEqual(before.map(({ shard, seq }) => [shard, seq]));
+    expect(texts()).not.toContain('left');
+    expect(texts()).not.toContain('gone');
+    expect(texts()).toContain('stayed');
+
+    ledger.decision({ uid: uuid(20_000), user: 'left', name: 'last' });
+    tail.step(500);
+    tail.close();
+    expect(entriesOf(file).at(-1)).toMatchObject({ shard: 2, user: 'left', name: 'last' });
+    // The next start takes it as it is.
+    const log = recordingLog();
+    new IndexTail({ file, source: ledger, log }).close();
+    expect(log.lines).toEqual([]);
+    const found = openIndexForReading(file);
+    onTestFinished(() => void found.close());
+    const query = { filter: { user: 'left' }, ascending: false, limit: 10 };
+    expect(search(found, query, { expired: () => false }).entries).toHaveLength(1);
   });
 
   it('is built anew when the ledger is another one, and says why', () => {
