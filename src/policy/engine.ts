@@ -1,6 +1,7 @@
 // The policy engine: a compiled bundle, the pool that evaluates it, and the verdict made of their answers.
 import { SealgateError } from '../lib/errors.ts';
 import { type BundleRule, buildBundle, type CompiledBundle, rulesOf } from './bundle.ts';
+import { DataDocument } from './data-document.ts';
 import { MatchIndex } from './match.ts';
 import { placeOf } from './place.ts';
 import { type RunResult, WorkerPool } from './pool.ts';
@@ -29,6 +30,8 @@ export interface EngineOptions {
   readonly maxPending: number;
   readonly onWorkerReplaced?: (reason: string) => void;
   readonly memory?: MemoryLimits;
+  /** Data that change while policies are evaluated; they become part of the policies' own. */
+  readonly data?: DataDocument;
 }
 
 /** An 8 MiB review takes some 100 MiB parsed; an ordinary one leaves an instance at a few MiB. */
@@ -55,6 +58,7 @@ export async function startBundle(
   options: Omit<EngineOptions, 'dir' | 'opa'>,
 ): Promise<PolicyEngine> {
   const rules = rulesOf(bundle.info.policies);
+  const data = options.data ?? new DataDocument();
   const pool = await WorkerPool.start({
     setup: {
       module: await WebAssembly.compile(new Uint8Array(bundle.wasm)),
@@ -64,9 +68,10 @@ export async function startBundle(
     },
     workers: options.workers,
     maxPending: options.maxPending,
+    data,
     onReplaced: options.onWorkerReplaced ?? (() => undefined),
   });
-  return new Engine(bundle.info, rules, pool, options);
+  return new Engine(bundle.info, rules, pool, data, options);
 }
 
 /** What is known so far of one request. */
@@ -79,6 +84,7 @@ class Engine implements PolicyEngine {
   readonly bundle: BundleInfo;
   private readonly rules: readonly BundleRule[];
   private readonly pool: WorkerPool;
+  private readonly data: DataDocument;
   private readonly index: MatchIndex;
   private readonly timeLimitMs: number;
   private readonly workers: number;
@@ -95,11 +101,13 @@ class Engine implements PolicyEngine {
     bundle: BundleInfo,
     rules: readonly BundleRule[],
     pool: WorkerPool,
+    data: DataDocument,
     options: Omit<EngineOptions, 'dir' | 'opa'>,
   ) {
     this.bundle = bundle;
     this.rules = rules;
     this.pool = pool;
+    this.data = data;
     this.index = new MatchIndex(rules.map((rule) => rule.match));
     this.timeLimitMs = options.timeLimitMs;
     this.workers = options.workers;
@@ -116,7 +124,14 @@ class Engine implements PolicyEngine {
   }
 
   stats(): EngineStats {
-    return { workers: this.workers, ...this.pool.counts, ...this.counters, replaced: this.pool.replaced };
+    return {
+      workers: this.workers,
+      ...this.pool.counts,
+      ...this.counters,
+      replaced: this.pool.replaced,
+      renewed: this.pool.renewed,
+      dataProblem: this.pool.dataProblem,
+    };
   }
 
   async close(): Promise<void> {
@@ -153,7 +168,7 @@ class Engine implements PolicyEngine {
     again: boolean,
   ): Promise<RunResult> {
     // A copy of its own: it is transferred, and `input` may be a view into a buffer that others use.
-    const job = { id: this.nextId++, input: new Uint8Array(input), rules };
+    const job = { type: 'job' as const, id: this.nextId++, input: new Uint8Array(input), rules };
     try {
       return await this.pool.run(job, this.timeLimitMs, deadline);
     } catch (error) {
@@ -203,6 +218,7 @@ class Engine implements PolicyEngine {
     const prints = replies
       .flatMap((reply) => reply.prints)
       .map(({ rule, message }): PolicyPrint => ({ policy: this.rule(rule).policy, message }));
+    const revision = replies.at(-1)?.revision ?? 0;
     const denied =
       results.some((result) => result.action === 'deny') || failed.some((failure) => failure.action === 'deny');
     return {
@@ -213,6 +229,7 @@ class Engine implements PolicyEngine {
       evaluated: [...new Set(selected.map((rule) => this.rule(rule).policy))],
       times: this.times(progress),
       bundle: this.bundle.digest,
+      ...(revision === 0 ? {} : { data: { revision, about: this.data.about(revision) } }),
       ms,
     };
   }

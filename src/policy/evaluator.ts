@@ -6,6 +6,8 @@ import type { BuiltinContext } from './builtins/types.ts';
 import { InputError, PolicyAbort, PolicyInstance } from './host.ts';
 import { placeOf } from './place.ts';
 import {
+  type DataPart,
+  type DataTaken,
   type Job,
   type Reply,
   type RuleFailure,
@@ -26,6 +28,9 @@ export class Evaluator {
   /** Nanoseconds since the Unix epoch. */
   private readonly now: () => bigint;
   private instance: PolicyInstance | undefined;
+  /** The instance that was dropped, whose data the next one takes over. */
+  private dropped: PolicyInstance | undefined;
+  private revision = 0;
   private readonly lasting: Pick<BuiltinContext, 'regexes' | 'zones'> = { regexes: new Map(), zones: new Map() };
   private recycled = 0;
 
@@ -34,6 +39,38 @@ export class Evaluator {
     this.stage = new Int32Array(setup.stage);
     this.now = now;
     this.instance = this.create();
+  }
+
+  /** Bytes up to the end of the data in the instance's memory. */
+  get dataBytes(): number {
+    return (this.instance ?? this.dropped)?.dataBytes ?? 0;
+  }
+
+  /**
+   * Takes a part of an update; the last one brings it into effect. Throws when that fails half-way: then the data are neither
+   * the old ones nor the new ones, and this evaluator must not be used again.
+   */
+  take({ paths, values, lengths, revision }: DataPart): DataTaken {
+    let end = 0;
+    try {
+      this.instance ??= this.create();
+      for (const [i, path] of paths.entries()) {
+        const length = lengths[i] ?? -1;
+        const value = length < 0 ? undefined : values.subarray(end, end + length);
+        end += Math.max(0, length);
+        this.instance.stage(path, value);
+      }
+    } catch (error) {
+      // Nothing of it is in effect; the next instance takes over what was there before.
+      (this.instance ?? this.dropped)?.unstage();
+      this.drop();
+      return { type: 'taken', bytes: this.dataBytes, problem: describe(error) };
+    }
+    if (revision !== undefined) {
+      this.instance.commit();
+      this.revision = revision;
+    }
+    return { type: 'taken', bytes: this.dataBytes };
   }
 
   run(job: Job): Reply {
@@ -72,9 +109,11 @@ export class Evaluator {
         ms.push(began === undefined ? 0 : performance.now() - began);
       }
     }
-    if (this.instance !== undefined && this.instance.memoryBytes > this.setup.limits.recycleBytes) this.drop();
+    const { instance } = this;
+    if (instance !== undefined && instance.memoryBytes - instance.dataBytes > this.setup.limits.recycleBytes)
+      this.drop();
     this.enter(STAGE_IDLE);
-    return { id: job.id, outcomes, failures, prints, ms, recycled: this.recycled };
+    return { id: job.id, outcomes, failures, prints, ms, recycled: this.recycled, revision: this.revision };
   }
 
   private rule(index: number): WorkerSetup['rules'][number] {
@@ -96,10 +135,14 @@ export class Evaluator {
 
   private create(): PolicyInstance {
     const { module, data, limits } = this.setup;
-    return new PolicyInstance({ module, data, maxMemoryBytes: limits.maxBytes });
+    const { maxBytes: maxMemoryBytes, recycleBytes } = limits;
+    const instance = new PolicyInstance({ module, data: this.dropped ?? data, maxMemoryBytes, recycleBytes });
+    this.dropped = undefined;
+    return instance;
   }
 
   private drop(): void {
+    this.dropped = this.instance ?? this.dropped;
     this.instance = undefined;
     this.recycled++;
   }

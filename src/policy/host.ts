@@ -1,5 +1,5 @@
-// A thin host on OPA's Wasm ABI 1.3 (https://www.openpolicyagent.org/docs/wasm) and its SDK: the SDK loads the policy and its
-// data, the input is parsed once, then any number of entrypoints are evaluated on it. docs/decisions/0005-policy-host.md
+// A thin host on OPA's Wasm ABI 1.3 (https://www.openpolicyagent.org/docs/wasm) and its SDK: the SDK loads the policy,
+// data change in place, the input is parsed once, then any number of entrypoints are evaluated on it. docs/decisions/0005-policy-host.md
 // says why this is not the SDK's evaluate.
 import * as sdk from '@open-policy-agent/opa-wasm';
 import { BuiltinError } from './builtins/error.ts';
@@ -15,6 +15,8 @@ const PAGE = 65_536;
 const INITIAL_PAGES = 16;
 /** What evaluations on one input may leave behind before the heap is reset. */
 const GARBAGE_BYTES = 1024 * 1024;
+/** Of the size that the module keeps in order of their addresses (malloc.c). */
+const SORTING_BYTES = 128;
 
 /** The exports that the host calls; addresses are byte offsets in the module's memory. */
 interface Exports {
@@ -23,6 +25,11 @@ interface Exports {
   opa_json_parse(address: number, length: number): number;
   opa_value_parse(address: number, length: number): number;
   opa_value_dump(value: number): number;
+  opa_value_free(value: number): void;
+  opa_value_add_path(base: number, path: number, value: number): number;
+  opa_value_remove_path(base: number, path: number): number;
+  opa_heap_blocks_stash(): void;
+  opa_heap_blocks_restore(): void;
   opa_json_dump(value: number): number;
   opa_heap_ptr_get(): number;
   opa_heap_ptr_set(address: number): void;
@@ -37,12 +44,9 @@ interface Exports {
   opa_wasm_abi_minor_version: { value: number };
 }
 
-/** What the SDK's LoadedPolicy has and its types leave out: where it put the data, and the heap pointer above it. */
+/** What the SDK's LoadedPolicy has and its types leave out. */
 interface Loaded {
   readonly entrypoints: Readonly<Record<string, number>>;
-  readonly dataAddr: number;
-  readonly dataHeapPtr: number;
-  setData(json: ArrayBuffer): void;
 }
 
 /**
@@ -59,10 +63,19 @@ export class InputError extends Error {
 
 export interface HostOptions {
   readonly module: WebAssembly.Module;
-  /** The data document as JSON. */
-  readonly data: Uint8Array;
+  /** The data document as JSON; or an instance whose data, with all changes, the new one takes over. That one is not to be used again. */
+  readonly data: Uint8Array | PolicyInstance;
   /** Most bytes that the instance's memory may grow to. */
   readonly maxMemoryBytes: number;
+  /** A memory taken over stays in use, as it is, as long as it has grown past the data by no more than this. */
+  readonly recycleBytes?: number;
+}
+
+/** A value in the instance's memory that waits for its place. */
+interface Staged {
+  readonly path: number;
+  /** Undefined: what stands at the path goes. */
+  readonly value: number | undefined;
 }
 
 /**
@@ -74,18 +87,25 @@ export class PolicyInstance {
   private readonly exports: Exports;
   /** By the numbers that the module gave them. */
   private readonly builtins: (Builtin | undefined)[] = [];
+  /** Heap pointer below the data. */
+  private readonly base: number;
   private readonly entrypoints: ReadonlyMap<string, number>;
   private readonly dataAddress: number;
-  /** Heap pointer above the data: where an input goes. */
-  private readonly dataTop: number;
+  /** Heap pointer above the data: where an input goes. What is freed below it is used again by changes of the data only. */
+  private dataTop: number;
+  /** Parts of an update that is not complete. */
+  private staged: Staged[] = [];
   private inputAddress = 0;
   /** Heap pointer above the input: where an evaluation starts. */
   private inputTop = 0;
   private context: BuiltinContext | undefined;
 
   constructor(options: HostOptions) {
-    this.memory = new WebAssembly.Memory({ initial: INITIAL_PAGES, maximum: Math.ceil(options.maxMemoryBytes / PAGE) });
-    const instance = new WebAssembly.Instance(options.module, { env: this.imports() });
+    const { data, module } = options;
+    const before = data instanceof PolicyInstance ? data : undefined;
+    this.memory = before?.memoryToKeep(options.recycleBytes ?? 0) ?? newMemory(options, before?.dataTop ?? 0);
+    // On a memory that stays, this writes again what stands below the data, and finds out how large the memory is.
+    const instance = new WebAssembly.Instance(module, { env: this.imports() });
     this.exports = instance.exports as unknown as Exports;
     const version = this.exports.opa_wasm_abi_version.value;
     if (version !== 1) throw new PolicyAbort(`the module has ABI version ${version}, this host version 1`);
@@ -96,17 +116,61 @@ export class PolicyInstance {
       this.builtins[id] = call;
     }
     const minor = this.exports.opa_wasm_abi_minor_version.value;
-    const policy = new LoadedPolicy({ instance, module: options.module }, this.memory, minor) as unknown as Loaded;
-    try {
-      policy.setData(new Uint8Array(options.data).buffer);
-    } catch (error) {
-      // The SDK throws texts.
-      throw error instanceof Error ? error : new PolicyAbort(`the data document is not JSON: ${String(error)}`);
-    }
+    const policy = new LoadedPolicy({ instance, module }, this.memory, minor) as unknown as Loaded;
     this.entrypoints = new Map(Object.entries(policy.entrypoints));
-    this.dataAddress = policy.dataAddr;
-    this.dataTop = policy.dataHeapPtr;
+    this.base = this.exports.opa_heap_ptr_get();
+    if (data instanceof PolicyInstance) {
+      this.dataAddress = data.dataAddress;
+      this.dataTop = this.takeOver(data);
+      this.staged = data.staged;
+    } else {
+      this.dataAddress = this.parseFreed(data);
+      if (this.dataAddress === 0) throw new PolicyAbort('the data document is not JSON');
+      this.exports.opa_heap_blocks_stash();
+      this.dataTop = this.exports.opa_heap_ptr_get();
+    }
     this.inputTop = this.dataTop;
+  }
+
+  /** Bytes up to the end of the data: what was freed below and is not in use again counts, too. */
+  get dataBytes(): number {
+    return this.dataTop;
+  }
+
+  /**
+   * Reads values that `commit` will put in their places, between evaluations. A PolicyAbort leaves the data as they were: a
+   * successor of this instance has them, and what was staged before.
+   */
+  stage(path: string, value: Uint8Array | undefined): void {
+    this.change(() => {
+      const pathAddress = this.parseFreed(encoder.encode(path));
+      const valueAddress = value === undefined ? undefined : this.parseFreed(value);
+      if (pathAddress === 0 || valueAddress === 0) throw new PolicyAbort(`what changes at ${path} is not JSON`);
+      this.staged.push({ path: pathAddress, value: valueAddress });
+    });
+  }
+
+  /** Forgets what was staged since the last commit. */
+  unstage(): void {
+    this.staged = [];
+  }
+
+  /** Brings everything that was staged into effect. After a PolicyAbort, the data are neither the old ones nor the new ones. */
+  commit(): void {
+    const { exports, staged } = this;
+    this.staged = [];
+    this.change(() => {
+      for (const { path, value } of staged) {
+        if (value === undefined) exports.opa_value_remove_path(this.dataAddress, path);
+        else if (exports.opa_value_add_path(this.dataAddress, path, value) !== 0)
+          throw new PolicyAbort(
+            `data cannot be put at ${this.textAt(exports.opa_json_dump(path))}: a value stands above`,
+          );
+        exports.opa_value_free(path);
+      }
+      // Freed blocks are sorted in when the next large one is asked for, and what is not sorted in would be lost.
+      exports.opa_free(exports.opa_malloc(SORTING_BYTES));
+    });
   }
 
   /** Bytes that the instance's memory has grown to; Wasm memory never shrinks. */
@@ -148,6 +212,45 @@ export class PolicyInstance {
     const results = parseValue(text);
     if (!(results instanceof RegoSet)) throw new PolicyAbort('the module gave no set of results');
     return results;
+  }
+
+  /** Runs `act` on the heap as the data left it: what it allocates becomes part of the data. */
+  private change(act: () => void): void {
+    const { exports } = this;
+    exports.opa_heap_ptr_set(this.dataTop);
+    exports.opa_heap_blocks_restore();
+    act();
+    exports.opa_heap_blocks_stash();
+    this.dataTop = exports.opa_heap_ptr_get();
+    this.inputAddress = 0;
+    this.inputTop = this.dataTop;
+  }
+
+  /** Address of the value that the JSON document is; its text does not stay. 0 when it is none. */
+  private parseFreed(json: Uint8Array): number {
+    const text = hasSurrogateEscape(json) ? withoutLoneSurrogates(json) : json;
+    const address = this.exports.opa_malloc(text.length);
+    new Uint8Array(this.memory.buffer).set(text, address);
+    const value = this.exports.opa_json_parse(address, text.length);
+    this.exports.opa_free(address);
+    return value;
+  }
+
+  /** The memory, unless it has grown by more than `recycleBytes` past the data. */
+  private memoryToKeep(recycleBytes: number): WebAssembly.Memory | undefined {
+    return this.memoryBytes - this.dataTop > recycleBytes ? undefined : this.memory;
+  }
+
+  /** Puts the data of `before` where they were there, and returns where they end. */
+  private takeOver(before: PolicyInstance): number {
+    // What the module writes when it starts ends where the data begin: else it would stand in them.
+    if (this.base !== before.base) throw new PolicyAbort('two instances of the module begin with different memory');
+    if (this.memory !== before.memory) {
+      const data = new Uint8Array(before.memory.buffer, this.base, before.dataTop - this.base);
+      new Uint8Array(this.memory.buffer).set(data, this.base);
+    }
+    this.exports.opa_heap_ptr_set(before.dataTop);
+    return before.dataTop;
   }
 
   private imports(): WebAssembly.ModuleImports {
@@ -212,6 +315,12 @@ export class PolicyInstance {
     const names: Record<string, number> = JSON.parse(this.textAt(this.exports.opa_json_dump(address)));
     return new Map(Object.entries(names));
   }
+}
+
+/** The module learns when it starts how much memory there is: all that the data need has to be there then. */
+function newMemory({ maxMemoryBytes }: HostOptions, dataTop: number): WebAssembly.Memory {
+  const initial = Math.ceil(dataTop / PAGE) + INITIAL_PAGES;
+  return new WebAssembly.Memory({ initial, maximum: Math.max(initial, Math.ceil(maxMemoryBytes / PAGE)) });
 }
 
 const encoder = new TextEncoder();

@@ -50,7 +50,9 @@ export async function measure({ bundle, reviews, ms, clock }: MeasureOptions): P
   return [ALL, ...bundle.info.policies.map(({ policy }) => policy)].map((policy) => {
     const jobs = reviews.flatMap(({ facts, bytes }) => {
       const selected = index.select(facts).filter((rule) => policy === ALL || rules[rule]?.policy === policy);
-      return selected.length === 0 ? [] : [{ id: 0, input: new Uint8Array(bytes), rules: selected }];
+      return selected.length === 0
+        ? []
+        : [{ type: 'job' as const, id: 0, input: new Uint8Array(bytes), rules: selected }];
     });
     const none = { policy, reviews: jobs.length, evaluations: 0, failed: 0, perSecond: 0, p50: 0, p99: 0 };
     if (jobs.length === 0) return none;

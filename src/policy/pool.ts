@@ -3,7 +3,17 @@
 import { Worker } from 'node:worker_threads';
 import { messageOf, SealgateError } from '../lib/errors.ts';
 import { threadFile } from '../lib/thread-file.ts';
-import { type FromWorker, type Job, type Reply, STAGE_IDLE, STAGE_INPUT, type WorkerSetup } from './protocol.ts';
+import type { DataDocument, DataOp } from './data-document.ts';
+import { DataFeed } from './data-feed.ts';
+import {
+  type DataTaken,
+  type FromWorker,
+  type Job,
+  type Reply,
+  STAGE_IDLE,
+  STAGE_INPUT,
+  type WorkerSetup,
+} from './protocol.ts';
 
 export interface PoolOptions {
   readonly setup: Omit<WorkerSetup, 'stage'>;
@@ -12,6 +22,8 @@ export interface PoolOptions {
   readonly maxPending: number;
   /** Told of every worker that is replaced, with the reason. */
   readonly onReplaced: (reason: string) => void;
+  /** What changes while the workers run; it becomes part of their data. */
+  readonly data: DataDocument;
 }
 
 /** How one run ended. `rule` is the rule at which a worker stood when it ended, undefined when it was at none. */
@@ -34,7 +46,12 @@ interface Task {
 interface Slot {
   readonly worker: Worker;
   readonly stage: Int32Array;
+  readonly feed: DataFeed;
   state: 'starting' | 'idle' | 'busy' | 'gone';
+  /** Bytes of the instance's memory that the data took when they were loaded. */
+  loadedBytes: number;
+  /** Another is being started in its place, because of its data; or is there, and this one ends after its last request. */
+  leaving?: 'soon' | 'now';
   task?: Task;
   timer?: NodeJS.Timeout;
 }
@@ -48,19 +65,30 @@ const LATE = 'no worker was free before the deadline of the request';
 const START_LIMIT_MS = 30_000;
 const RESTART_DELAY_MS = 100;
 const MAX_RESTART_DELAY_MS = 10_000;
+/** A worker is replaced when its data take this much more than twice what they took when they were loaded. */
+const SLACK_BYTES = 16 * 1024 * 1024;
+/** After updates for which there was no memory, until all of it is tried again with a new worker. */
+const RELOAD_DELAY_MS = 30_000;
 
 export class WorkerPool {
   private readonly options: PoolOptions;
   private readonly slots = new Set<Slot>();
   private readonly waiting: Task[] = [];
-  private readonly restarts = new Set<NodeJS.Timeout>();
+  private readonly timers = new Set<NodeJS.Timeout>();
+  private readonly unsubscribe: () => void;
+  private readonly behind = new Set<() => void>();
   private closed = false;
   /** Starts that failed in a row: the next one waits longer. */
   private failedStarts = 0;
   replaced = 0;
+  /** Workers replaced by one that loaded the data anew. */
+  renewed = 0;
+  /** Why the last update could not be taken; undefined when all workers have taken what there is. */
+  dataProblem: string | undefined;
 
   private constructor(options: PoolOptions) {
     this.options = options;
+    this.unsubscribe = options.data.subscribe((ops, revision) => this.update(ops, revision));
   }
 
   /** Resolves when every worker can evaluate; rejects with the error of the first that cannot. */
@@ -90,7 +118,9 @@ export class WorkerPool {
       const task: Task = { job, timeLimitMs, deadline, resolve, reject };
       if (this.closed) return reject(closed());
       if (deadline <= performance.now()) return reject(overloaded(LATE));
-      const idle = [...this.slots].find((slot) => slot.state === 'idle');
+      // One that takes a part of an update would take the job after it.
+      const idleSlots = [...this.slots].filter((slot) => slot.state === 'idle');
+      const idle = idleSlots.find((slot) => !slot.feed.busy) ?? idleSlots[0];
       if (idle !== undefined) return this.give(idle, task);
       if (this.waiting.length >= this.options.maxPending) {
         return reject(overloaded(`${this.waiting.length} evaluations are waiting already`));
@@ -102,7 +132,8 @@ export class WorkerPool {
 
   async close(): Promise<void> {
     this.closed = true;
-    for (const timer of this.restarts) clearTimeout(timer);
+    this.unsubscribe();
+    for (const timer of this.timers) clearTimeout(timer);
     for (const task of this.waiting.splice(0)) {
       clearTimeout(task.expiry);
       task.reject(closed());
@@ -114,7 +145,68 @@ export class WorkerPool {
       clearTimeout(slot.timer);
       slot.task?.reject(closed());
     }
+    this.tellUpdated();
     await Promise.all(slots.map((slot) => slot.worker.terminate()));
+  }
+
+  /** Resolves when each worker that takes requests has taken the update, or has no memory for it. */
+  private update(ops: readonly DataOp[], revision: number): Promise<void> {
+    for (const { feed } of this.slots) feed.add(ops, revision);
+    return new Promise((resolve) => {
+      const check = (): void => {
+        const behind = [...this.slots].some(
+          ({ state, feed }) => state !== 'starting' && !feed.stopped && feed.revision < revision,
+        );
+        if (behind) return;
+        this.behind.delete(check);
+        resolve();
+      };
+      this.behind.add(check);
+      check();
+    });
+  }
+
+  private tellUpdated(): void {
+    for (const check of [...this.behind]) check();
+  }
+
+  /** A worker that evaluates has answered to a part of an update. */
+  private taken(slot: Slot, { bytes, problem }: DataTaken): void {
+    slot.feed.taken(problem === undefined);
+    if (problem !== undefined) {
+      this.dataProblem = problem;
+      this.later(RELOAD_DELAY_MS, () => this.renew(slot));
+    } else if (bytes > 2 * slot.loadedBytes + SLACK_BYTES) this.renew(slot);
+    this.tellUpdated();
+  }
+
+  /** Starts a worker that loads all data anew; when it can take requests, this one ends after its last. */
+  private renew(slot: Slot): void {
+    if (this.closed || slot.state === 'gone' || slot.leaving !== undefined) return;
+    slot.leaving = 'soon';
+    this.spawn().then(
+      () => {
+        slot.leaving = 'now';
+        this.renewed++;
+        if (slot.state === 'idle') this.retire(slot);
+        if (![...this.slots].some(({ feed }) => feed.stopped)) this.dataProblem = undefined;
+      },
+      (error: unknown) => {
+        if (this.closed) return;
+        this.options.onReplaced(`a worker did not start with the data anew: ${messageOf(error)}`);
+        delete slot.leaving;
+        if (slot.state === 'gone') this.restart();
+        else this.later(RELOAD_DELAY_MS, () => this.renew(slot));
+      },
+    );
+  }
+
+  private later(ms: number, act: () => void): void {
+    const timer = setTimeout(() => {
+      this.timers.delete(timer);
+      act();
+    }, ms);
+    this.timers.add(timer);
   }
 
   private expire(task: Task): void {
@@ -141,6 +233,10 @@ export class WorkerPool {
   }
 
   private next(slot: Slot): void {
+    if (slot.leaving === 'now') {
+      this.retire(slot);
+      return;
+    }
     slot.state = 'idle';
     for (let task = this.waiting.shift(); task !== undefined; task = this.waiting.shift()) {
       clearTimeout(task.expiry);
@@ -160,10 +256,12 @@ export class WorkerPool {
 
   private replace(slot: Slot, reason: string): void {
     this.retire(slot);
+    this.tellUpdated();
     if (this.closed) return;
     this.replaced++;
     this.options.onReplaced(reason);
-    this.restart();
+    // Another is there already, or on its way.
+    if (slot.leaving === undefined) this.restart();
   }
 
   private retire(slot: Slot): void {
@@ -177,16 +275,14 @@ export class WorkerPool {
   private restart(): void {
     const delay =
       this.failedStarts === 0 ? 0 : Math.min(RESTART_DELAY_MS * 2 ** (this.failedStarts - 1), MAX_RESTART_DELAY_MS);
-    const timer = setTimeout(() => {
-      this.restarts.delete(timer);
+    this.later(delay, () => {
       this.spawn().catch((error: unknown) => {
         if (this.closed) return;
         this.failedStarts++;
         this.options.onReplaced(`a worker did not start: ${messageOf(error)}`);
         this.restart();
       });
-    }, delay);
-    this.restarts.add(timer);
+    });
   }
 
   private spawn(): Promise<void> {
@@ -196,8 +292,11 @@ export class WorkerPool {
       workerData: setup,
       resourceLimits: { maxOldGenerationSizeMb: setup.limits.heapMb, stackSizeMb: STACK_MB },
     });
-    const slot: Slot = { worker, stage: new Int32Array(stage), state: 'starting' };
+    const feed = new DataFeed((part) => worker.postMessage(part, [part.values.buffer]));
+    const slot: Slot = { worker, stage: new Int32Array(stage), feed, state: 'starting', loadedBytes: 0 };
     Atomics.store(slot.stage, 0, STAGE_IDLE);
+    const { data } = this.options;
+    if (data.revision > 0) feed.add(data.snapshot(), data.revision);
     this.slots.add(slot);
     return new Promise((resolve, reject) => {
       const fail = (reason: string): void => {
@@ -208,8 +307,17 @@ export class WorkerPool {
       worker.on('message', (message: FromWorker) => {
         if (slot.state === 'gone') return;
         if (message.type === 'reply') return this.reply(slot, message.reply);
+        if (slot.state !== 'starting') return message.type === 'taken' ? this.taken(slot, message) : undefined;
+        slot.timer?.refresh();
+        if (message.type === 'ready') feed.load();
+        else if (message.problem === undefined) feed.taken(true);
+        else return fail(`its data: ${message.problem}`);
+        // What came while it loaded is for it as for the others.
+        if (data.revision > 0 && feed.revision === 0) return;
         clearTimeout(slot.timer);
+        slot.loadedBytes = message.bytes;
         this.failedStarts = 0;
+        feed.run();
         resolve();
         this.next(slot);
       });

@@ -18,7 +18,7 @@ export interface WorkerSetup {
 export interface MemoryLimits {
   /** An instance's memory may not grow past this; the policy that needs more fails. */
   readonly maxBytes: number;
-  /** An instance whose memory has grown past this is dropped after the request. */
+  /** An instance whose memory has grown past its data by more than this is dropped after the request. */
   readonly recycleBytes: number;
   /**
    * Most megabytes of JavaScript values that the built-ins of the host may hold; past it the worker dies and is
@@ -32,10 +32,26 @@ export const STAGE_IDLE = -1;
 export const STAGE_INPUT = -2;
 
 export interface Job {
+  readonly type: 'job';
   readonly id: number;
   readonly input: Uint8Array<ArrayBuffer>;
   readonly rules: readonly number[];
 }
+
+/** Changes of the data between two evaluations; the last part of an update brings all of its parts into effect at once. */
+export interface DataPart {
+  readonly type: 'data';
+  /** Each a JSON array. */
+  readonly paths: readonly string[];
+  /** The JSON documents that belong there, one after the other. */
+  readonly values: Uint8Array<ArrayBuffer>;
+  /** Length of each of them; −1 where what stands there goes. */
+  readonly lengths: readonly number[];
+  /** The revision that this part completes. */
+  readonly revision?: number;
+}
+
+export type ToWorker = Job | DataPart;
 
 export interface RuleOutcome {
   readonly rule: number;
@@ -58,6 +74,20 @@ export interface Reply {
   readonly ms: readonly number[];
   /** Instances dropped while this job ran. */
   readonly recycled: number;
+  /** The revision of the data that all of it was judged with; 0 before the first update. */
+  readonly revision: number;
 }
 
-export type FromWorker = { readonly type: 'ready' } | { readonly type: 'reply'; readonly reply: Reply };
+/** Answer to a DataPart. */
+export interface DataTaken {
+  readonly type: 'taken';
+  /** Where the data end in the instance's memory: what was freed below and cannot be used again counts, too. */
+  readonly bytes: number;
+  /** Why none of the update could be taken: there is no memory for it. The data before it stay. */
+  readonly problem?: string;
+}
+
+export type FromWorker =
+  | { readonly type: 'ready'; readonly bytes: number }
+  | { readonly type: 'reply'; readonly reply: Reply }
+  | DataTaken;

@@ -74,6 +74,8 @@ export interface Evaluation {
   readonly times: readonly PolicyTime[];
   /** Digest of the bundle. */
   readonly bundle: string;
+  /** Which update of the changing data it was judged with, and what was said with that; absent before the first, and when no policy ran. */
+  readonly data?: { readonly revision: number; readonly about?: unknown };
   /** From call to verdict, waiting included, in milliseconds. */
   readonly ms: number;
 }
@@ -139,6 +141,10 @@ export interface EngineStats {
   readonly replaced: number;
   /** Wasm instances dropped because of an error in them or because their memory had grown. */
   readonly recycled: number;
+  /** Workers replaced by one that loaded the data anew, because of the memory that updates had left behind. */
+  readonly renewed: number;
+  /** Why the last update of the data could not be taken: there is no memory for it. */
+  readonly dataProblem: string | undefined;
 }
 
 export interface PolicyEngine {

@@ -30,8 +30,16 @@ export function build(files: Record<string, string>): Promise<CompiledBundle> {
 }
 
 export async function instanceOf(bundle: CompiledBundle): Promise<PolicyInstance> {
+  return (await instancesOf(bundle))(bundle.data);
+}
+
+/** Instances of one module: with data of their own, or with those of an instance before. */
+export async function instancesOf(
+  bundle: CompiledBundle,
+  options: { recycleBytes?: number; maxMemoryBytes?: number } = {},
+): Promise<(data: Uint8Array | PolicyInstance) => PolicyInstance> {
   const module = await WebAssembly.compile(new Uint8Array(bundle.wasm));
-  return new PolicyInstance({ module, data: bundle.data, maxMemoryBytes: 256 * 1024 * 1024 });
+  return (data) => new PolicyInstance({ module, data, maxMemoryBytes: 256 * 1024 * 1024, ...options });
 }
 
 /** The value of `query` as `opa eval` gives it, undefined when it is undefined. */
