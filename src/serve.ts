@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createAdmissionHandler } from './admission/handler.ts';
 import { createApi } from './api/app.ts';
 import { createQueries } from './api/queries.ts';
@@ -38,6 +39,7 @@ import { openHttpListener } from './server/http-listener.ts';
 import { openListener, type TlsListener } from './server/listener.ts';
 import { createMetrics, type Metrics } from './server/metrics.ts';
 import { createMirrorMetrics } from './server/mirror-metrics.ts';
+import { certificateCheck, type LedgerState, ledgerCheck, policyCheck } from './server/readiness.ts';
 
 const MIB = 2 ** 20;
 /** Results, failures and prints of a decision are bounded each, and in number (admission/verdict.ts). */
@@ -84,6 +86,10 @@ export async function startServer({ settings, digest }: LoadedSettings): Promise
 async function build(settings: Settings, digest: string, log: Log, started: Started): Promise<Running> {
   const inData = (...path: string[]) => join(settings.dataDir, ...path);
   const failure = Promise.withResolvers<SealgateError>();
+  let failed: SealgateError | undefined;
+  void failure.promise.then((error) => {
+    failed = error;
+  });
   const metrics = createMetrics(VERSION);
 
   // Policies first: a mistake in them is found before anything is written.
@@ -144,9 +150,10 @@ async function build(settings: Settings, digest: string, log: Log, started: Star
   });
   const { origin, recovery, vkey } = ledger;
   log[recovery.clean ? 'info' : 'warn']({ origin, vkey, ...recovery }, 'the ledger is open');
-  checks.push({ name: 'ledger', check: () => ledgerCheck(ledger) });
+  checks.push(ledgerCheck(() => ledgerState(ledger, failed), monotonic));
   checks.push({ name: 'space', check: () => spaceCheck(ledger.space()) });
   await ledger.append('decision', [policyEntry(engine.bundle)]);
+  checks.push(policyCheck(() => ({ ...engine.stats(), detail: engine.bundle.digest }), monotonic));
 
   /** The mirror did not answer at start, and now it has another history of the shard that is written: the next start deals with it. */
   const restartWhenBroken = async (): Promise<void> => {
@@ -201,23 +208,37 @@ async function build(settings: Settings, digest: string, log: Log, started: Star
   const redactor = createRedactor(settings.redact);
   const auditLedger = mirrored?.auditLedger ?? ledger;
   const parts = { settings, log, metrics, engine, ledger, auditLedger, redactor, started };
-  const { admission, audit } = await openListeners(parts);
+  const { admission, audit, ends } = await openListeners(parts);
+  checks.push(certificateCheck(ends, Date.now));
   phase = 'ready';
   const ports = { admission: admission.port, audit: audit.port, api: api.port, metrics: health.port };
   log.info({ version: VERSION, origin, bundle: engine.bundle.digest, ports }, 'ready');
 
   let stopping: Promise<void> | undefined;
+  const stop = async (): Promise<void> => {
+    const { drainMs } = settings.shutdown;
+    if (drainMs > 0) {
+      log.info({ drainMs }, 'stopping: not ready any more, requests are still taken');
+      for (const listener of [admission, audit]) listener.retire();
+      // A ledger that failed meanwhile can take none.
+      await Promise.race([sleep(drainMs), failure.promise]);
+    }
+    stopAt = performance.now();
+    await started.stop(log);
+    log.info({ reason }, 'stopped');
+  };
   return {
     failed: failure.promise,
     stop: (why) => {
       phase = 'stopping';
       reason = why;
-      if (stopping === undefined) stopAt = performance.now();
-      stopping ??= started.stop(log).then(() => log.info({ reason: why }, 'stopped'));
+      stopping ??= stop();
       return stopping;
     },
   };
 }
+
+const monotonic = (): number => performance.now();
 
 /** Bytes of the largest entry: what is taken is recorded, with what the policies said about it. */
 function largestBody({ admission, audit }: Settings): number {
@@ -324,9 +345,12 @@ function mirrorOf({ settings, ledger, metrics, log, witnesses, onDiverged }: Mir
   return mirrored;
 }
 
-function ledgerCheck(ledger: Ledger): { ok: boolean; detail: string } {
+function ledgerState(ledger: Ledger, failed: SealgateError | undefined): LedgerState {
   const { shard, size, signedSize } = ledger.head();
-  return { ok: true, detail: `shard ${shard}, ${size} entries, ${signedSize} signed` };
+  const { commits, queued } = ledger.stats();
+  const waiting = queued.decision.entries + queued.audit.entries;
+  const detail = `shard ${shard}, ${size} entries, ${signedSize} signed`;
+  return { failed: failed?.message, work: { waiting, done: commits }, detail };
 }
 
 /** Ready as long as decisions can be recorded; well before that it warns. */
@@ -416,7 +440,12 @@ interface ListenerParts {
 }
 
 /** The two TLS listeners, each with its certificates. They open last, when everything behind them works. */
-async function openListeners(parts: ListenerParts): Promise<{ admission: TlsListener; audit: TlsListener }> {
+async function openListeners(parts: ListenerParts): Promise<{
+  admission: TlsListener;
+  audit: TlsListener;
+  /** When the certificates in use end. */
+  ends: () => Record<'admission' | 'audit', Date>;
+}> {
   const { settings, log, metrics, engine, ledger, redactor, started } = parts;
   // Before the listeners, and so ended after them: no batch goes on with a window that is rebuilt in part.
   const { window, rebuilt } = redeliveryWindow(parts);
@@ -442,7 +471,7 @@ async function openListeners(parts: ListenerParts): Promise<{ admission: TlsList
       }),
     ),
   });
-  open.push(admission);
+  open.push(admission.listener);
   const auditLog = log.child({ part: 'audit' });
   const handle = createAuditHandler({
     ...{ ledger: parts.auditLedger, redactor, window, settings: settings.audit },
@@ -457,15 +486,19 @@ async function openListeners(parts: ListenerParts): Promise<{ admission: TlsList
       return handle(request);
     },
   });
-  open.push(audit);
-  return { admission, audit };
+  open.push(audit.listener);
+  return {
+    admission: admission.listener,
+    audit: audit.listener,
+    ends: () => ({ admission: admission.ends(), audit: audit.ends() }),
+  };
 }
 
 async function openTls(
   parts: ListenerParts,
   name: 'admission' | 'audit',
   route: Omit<Route, 'method'>,
-): Promise<TlsListener> {
+): Promise<{ listener: TlsListener; ends: () => Date }> {
   const { settings, metrics, started } = parts;
   const log = parts.log.child({ part: name });
   const { host, port, tls } = settings[name];
@@ -501,7 +534,7 @@ async function openTls(
     metrics: metrics.listener(name),
     log,
   });
-  return listener;
+  return { listener, ends: () => certificates.current.expires };
 }
 
 /**

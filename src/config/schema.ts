@@ -623,13 +623,21 @@ export const settingsSchema = {
       },
     }),
     shutdown: section('The orderly stop.', {
+      drainMs: {
+        type: 'integer',
+        minimum: 0,
+        maximum: 600_000,
+        default: 0,
+        description:
+          'How long requests are still taken after the stop was asked for and readiness has failed: the time that load balancers need to hear of it. Each answer ends its connection meanwhile. The Helm chart sets 8 s.',
+      },
       graceMs: {
         type: 'integer',
         minimum: 0,
         maximum: 600_000,
         default: 25_000,
         description:
-          'Most time for requests that were accepted to be answered. Kubernetes kills a pod after 30 s by default.',
+          'Most time, after drainMs, for requests that were accepted to be answered. Kubernetes kills a pod after 30 s by default; with drainMs, this and 5 s for the ledger and the mirror it has to be enough (the chart has 60 s).',
       },
     }),
   },

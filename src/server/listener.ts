@@ -62,6 +62,8 @@ export interface TlsListener {
   readonly inFlightBytes: number;
   /** Takes other certificates for new connections. Throws CERTIFICATE_INVALID; the old ones stay then. */
   setMaterial(material: TlsMaterial): void;
+  /** From now on each answer ends its connection, so that clients go elsewhere; new connections and requests are still taken. */
+  retire(): void;
   /**
    * Accepts no new connection, answers what was begun, closes idle connections, and after `graceMs` cuts what is left.
    * Resolves with the number of requests that were cut. The second call returns what the first did.
@@ -97,6 +99,7 @@ class Listener implements TlsListener, Host {
   readonly #server: Server;
   readonly #connections = new Map<Socket, Connection>();
   #inFlight = 0;
+  #retired = false;
   #drained: Promise<number> | undefined;
 
   constructor(options: ListenerOptions) {
@@ -121,7 +124,7 @@ class Listener implements TlsListener, Host {
   }
 
   get closing(): boolean {
-    return this.#drained !== undefined;
+    return this.#retired;
   }
 
   count(reason: RejectionReason): void {
@@ -143,7 +146,12 @@ class Listener implements TlsListener, Host {
     }
   }
 
+  retire(): void {
+    this.#retired = true;
+  }
+
   drain(graceMs: number): Promise<number> {
+    this.retire();
     this.#drained ??= this.#drain(graceMs);
     return this.#drained;
   }

@@ -160,6 +160,7 @@ describe('the rendered chart', () => {
     [['audit.certificate.source=existingSecret'], /audit\.certificate\.secretName/],
     [['webhook.exemptLabel=true', 'protection.enabled=false'], /protection\.enabled/],
     [['audit.service.nodePort=30844'], /NodePort/],
+    [['terminationGracePeriodSeconds=30'], /terminationGracePeriodSeconds \(30 s\)/],
   ])('refuses %s together, saying what is missing', (values, message) => {
     expect(() => render(...values.map((value) => `--set=${value}`))).toThrow(message);
   });

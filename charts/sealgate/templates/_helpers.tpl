@@ -147,6 +147,11 @@ capabilities:
 {{- if and .Values.audit.service.nodePort (ne .Values.audit.service.type "NodePort") -}}
 {{- fail "audit.service.nodePort needs audit.service.type NodePort" -}}
 {{- end -}}
+{{- $shutdown := .Values.settings.shutdown | default dict -}}
+{{- $stop := add (get $shutdown "drainMs" | default 0 | int) (get $shutdown "graceMs" | default 25000 | int) 5000 -}}
+{{- if lt (mul .Values.terminationGracePeriodSeconds 1000) $stop -}}
+{{- fail (printf "terminationGracePeriodSeconds (%d s) is shorter than settings.shutdown.drainMs, graceMs and 5 s for the ledger together (%d ms): the kubelet would kill a replica that is still answering" (int .Values.terminationGracePeriodSeconds) $stop) -}}
+{{- end -}}
 {{- if .Values.webhook.enabled -}}
 {{- range (lookup "admissionregistration.k8s.io/v1" "ValidatingWebhookConfiguration" "" "").items -}}
 {{- $labels := .metadata.labels | default dict -}}

@@ -530,6 +530,22 @@ describe('an answer', () => {
   });
 });
 
+describe('a listener that retires', () => {
+  it('takes new connections and requests as before, and ends each connection with its answer', async () => {
+    const { port } = await open(echo);
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const before = await call(port, tls(), { agent, body: 'kept' });
+    expect(before.headers['connection']).toBe('keep-alive');
+    listener!.retire();
+    for (const body of ['on the kept connection', 'on a new one', 'and on another']) {
+      const { status, text, headers } = await call(port, tls(), { agent, body });
+      expect([status, text, headers['connection']]).toEqual([200, body, 'close']);
+    }
+    expect(await listener!.drain(10_000)).toBe(0);
+    agent.destroy();
+  });
+});
+
 describe('draining', () => {
   it('answers what was begun, takes no new connection, and cuts nothing', async () => {
     const waiting = held();
