@@ -11,13 +11,15 @@ import { createPrecedence } from './audit/precedence.ts';
 import { createRedeliveryWindow, type RedeliveryWindow, rebuild } from './audit/redelivery.ts';
 import type { LoadedSettings } from './config/loader.ts';
 import type { Settings } from './config/schema.ts';
+import type { Finding } from './detect/finding.ts';
+import { Watch } from './detect/watch.ts';
 import { type IndexView, openView } from './index/view.ts';
 import { openCertificates } from './kube/certificates.ts';
 import { CheckpointConfigMap } from './kube/checkpoint-config-map.ts';
 import { type LedgerKey, loadKey, loadOrCreateKey, previousFileOf } from './ledger/key.ts';
 import { type Ledger, openLedger } from './ledger/ledger.ts';
 import type { LedgerNotice } from './ledger/messages.ts';
-import { LedgerReader } from './ledger/reader.ts';
+import { type Entry, LedgerReader } from './ledger/reader.ts';
 import { newestSince } from './ledger/recent.ts';
 import { removeShard } from './ledger/remove-shard.ts';
 import type { SpaceLevel, SpaceState } from './ledger/space.ts';
@@ -196,7 +198,16 @@ async function build(settings: Settings, digest: string, log: Log, started: Star
     }),
   });
   started.add('query API', () => api.close());
+  const auditLedger = mirrored?.auditLedger ?? ledger;
+  const watch = new Watch({
+    settings: settings.detect,
+    ledger: auditLedger,
+    file: inData('detect', 'state.json'),
+    onRecorded: (finding, events) => tellFinding(log, metrics, finding, events),
+    onProblem: (error) => log.warn({ error }, 'the memory of the findings could not be written'),
+  });
   metrics.observe({
+    webhookMissing: () => watch.missingSince !== undefined,
     head: () => ledger.head(),
     queued: () => ledger.stats().queued,
     walBytes: () => ledger.stats().walBytes,
@@ -206,8 +217,7 @@ async function build(settings: Settings, digest: string, log: Log, started: Star
   });
 
   const redactor = createRedactor(settings.redact);
-  const auditLedger = mirrored?.auditLedger ?? ledger;
-  const parts = { settings, log, metrics, engine, ledger, auditLedger, redactor, started };
+  const parts = { settings, log, metrics, engine, ledger, auditLedger, redactor, watch, started };
   const { admission, audit, ends } = await openListeners(parts);
   checks.push(certificateCheck(ends, Date.now));
   phase = 'ready';
@@ -373,6 +383,14 @@ function logSpace(log: Log, { level, freeBytes, problem }: SpaceState, before: S
   log[write]({ level, before, freeBytes, error: problem }, `space on the ledger's volume: ${text}`);
 }
 
+function tellFinding(log: Log, metrics: Metrics, { rule, severity, message }: Finding, events: number): void {
+  metrics.detect.found(rule, severity, events);
+  log[severity === 'high' || severity === 'critical' ? 'warn' : 'info'](
+    { rule, severity, events },
+    `finding: ${message}`,
+  );
+}
+
 /** What became of shards: one log line each, and metrics. */
 function tellNotice(log: Log, { ledger }: Metrics, notice: LedgerNotice): void {
   const { type, shard } = notice;
@@ -436,6 +454,7 @@ interface ListenerParts {
   /** The ledger as the audit stream is given it. */
   readonly auditLedger: Mirrored['auditLedger'];
   readonly redactor: Redactor;
+  readonly watch: Watch;
   readonly started: Started;
 }
 
@@ -474,7 +493,7 @@ async function openListeners(parts: ListenerParts): Promise<{
   open.push(admission.listener);
   const auditLog = log.child({ part: 'audit' });
   const handle = createAuditHandler({
-    ...{ ledger: parts.auditLedger, redactor, window, settings: settings.audit },
+    ...{ ledger: parts.auditLedger, redactor, window, settings: settings.audit, watch: parts.watch },
     decisionsWaiting: precedence.holds,
     ...{ metrics: metrics.audit, log: auditLog },
   });
@@ -541,7 +560,7 @@ async function openTls(
  * What the API server may deliver again: the newest events of the ledger, from before this start. After much traffic that is
  * seconds of work, so decisions do not wait for it; audit batches wait for `rebuilt`, which never rejects.
  */
-function redeliveryWindow({ settings: { audit }, ledger, log, started }: ListenerParts): {
+function redeliveryWindow({ settings: { audit }, ledger, log, watch, started }: ListenerParts): {
   readonly window: RedeliveryWindow;
   readonly rebuilt: Promise<void>;
 } {
@@ -553,9 +572,13 @@ function redeliveryWindow({ settings: { audit }, ledger, log, started }: Listene
   const since = (now() - audit.redelivery.seconds * 1000) * 1000;
   const entries = newestSince(reader, ledger.shard, since, audit.redelivery.maxEvents);
   // With a window that lacks something, an event that comes again may be recorded twice; refusing the stream would lose it.
-  const rebuilt = rebuild(window, entries, abort.signal)
+  const rebuilt = rebuild(window, shownTo(watch, entries), abort.signal)
     .catch((error: unknown) => {
       log.error({ error }, 'the redelivery window holds only a part: events that come again may be recorded twice');
+    })
+    .then(() => watch.caughtUp())
+    .catch((error: unknown) => {
+      log.error({ error }, 'what was found in the newest events cannot be recorded yet: it is tried with each batch');
     })
     .finally(() => reader.close());
   started.add('the redelivery window', () => {
@@ -563,6 +586,14 @@ function redeliveryWindow({ settings: { audit }, ledger, log, started }: Listene
     return rebuilt;
   });
   return { window, rebuilt };
+}
+
+/** The watch sees the same entries: it finds what a crash kept it from finding. */
+function* shownTo(watch: Watch, entries: Iterable<Entry>): Generator<Entry, void, undefined> {
+  for (const entry of entries) {
+    watch.recorded(entry);
+    yield entry;
+  }
 }
 
 /** The ledger's key, and the one before it where its file is still there. The vkey file is in the data folder, wherever the keys are. */

@@ -2,22 +2,27 @@
 // but for what is redacted; an item that is none is recorded as malformed and harms no other.
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import type { Append } from '../ledger/entry.ts';
+import { type EventNodes, eventNodes, findEvent, PART } from '../lib/audit-event.ts';
 import { SealgateError } from '../lib/errors.ts';
 import type { Peer } from '../lib/http.ts';
-import { JsonDocument, jsonName, jsonNames, type Node } from '../lib/json-document.ts';
+import { JsonDocument, jsonName } from '../lib/json-document.ts';
 import { elements, type Part } from '../lib/json-elements.ts';
+import type { Redacted } from '../lib/redaction.ts';
 import type { BodySlab } from './body-slab.ts';
 import { beginningOf } from './malformed.ts';
 import { type ContentKey, contentKey } from './redelivery.ts';
 import { isTimestamp } from './timestamp.ts';
-import type { AuditParts } from './types.ts';
+import type { AuditParts, OnRecorded } from './types.ts';
 
 const ITEMS = jsonName('items');
-/** What an event must have: texts first, then times. */
-const REQUIRED = jsonNames(['auditID', 'stage', 'level', 'requestReceivedTimestamp', 'stageTimestamp']);
-const REQUIRED_TEXTS = 3;
-/** Where they are; used and forgotten within one call. */
-const REQUIRED_FOUND = new Int32Array(REQUIRED.names.length);
+/** What an event must have. */
+const REQUIRED_TEXTS = ['auditID', 'stage', 'level'] as const;
+const REQUIRED_TIMES = [
+  [PART.received, 'requestReceivedTimestamp'],
+  [PART.time, 'stageTimestamp'],
+] as const;
+/** Where the parts of the event at hand are; forgotten with the next one. */
+const FOUND = eventNodes();
 
 /**
  * A large batch lets other work in between after so long. A decision on its way crosses this thread three times (its request,
@@ -41,6 +46,8 @@ const MAX_ITEMS = 250_000;
 export interface Item {
   readonly entry: Append;
   readonly key?: ContentKey;
+  /** To be called with its place once it is on disk. */
+  readonly onRecorded?: OnRecorded | undefined;
 }
 
 export interface Batch {
@@ -87,6 +94,7 @@ export async function readBatch(body: Buffer, peer: Peer, slab: BodySlab, parts:
       items.push({
         entry: { kind: 'event', body: slab.body(prefix, event.bytes) },
         key: contentKey(event.bytes),
+        onRecorded: sight(doc, FOUND, event, parts),
       });
     } else {
       items.push({ entry: malformed(part, doc, source, error, parts) });
@@ -99,6 +107,21 @@ export async function readBatch(body: Buffer, peer: Peer, slab: BodySlab, parts:
   }
   checkList(types, itemsSeen);
   return { items, events, redacted };
+}
+
+/** What the watch is shown is what is recorded. */
+function sight(
+  doc: JsonDocument,
+  found: EventNodes,
+  event: Redacted,
+  { watch, settings }: AuditParts,
+): OnRecorded | undefined {
+  const sighted = watch.sight(doc, found);
+  if (sighted === undefined || !event.changed) return sighted;
+  const redacted = new JsonDocument();
+  redacted.scan(event.bytes, 0, settings.maxDepth);
+  findEvent(redacted, 0, found);
+  return watch.sight(redacted, found);
 }
 
 async function standBack(needed: () => boolean): Promise<void> {
@@ -115,17 +138,16 @@ function checkList(types: ReadonlyMap<string, string | undefined>, itemsSeen: bo
   if (!itemsSeen) throw new SealgateError('REQUEST_INVALID', 'the EventList has no items');
 }
 
-/** Why the item that `doc` holds is not an audit event, or undefined. */
+/** Why the item that `doc` holds is not an audit event, or undefined; fills FOUND. */
 function eventError(doc: JsonDocument): SealgateError | undefined {
   if (!doc.isObject(0)) return wrong('is not an object');
-  const found = REQUIRED_FOUND;
-  doc.findAll(0, REQUIRED, found);
-  for (let i = 0; i < found.length; i++) {
-    const node = found[i] as Node;
-    if (i < REQUIRED_TEXTS) {
-      if (!doc.isString(node) || doc.end(node) - doc.start(node) <= EMPTY)
-        return wrong(`has no ${REQUIRED.names[i]?.text}`);
-    } else if (!isTimestamp(doc, node)) return wrong(`has no ${REQUIRED.names[i]?.text} in RFC 3339`);
+  findEvent(doc, 0, FOUND);
+  for (const name of REQUIRED_TEXTS) {
+    const node = FOUND[PART[name]] as number;
+    if (!doc.isString(node) || doc.end(node) - doc.start(node) <= EMPTY) return wrong(`has no ${name}`);
+  }
+  for (const [part, name] of REQUIRED_TIMES) {
+    if (!isTimestamp(doc, FOUND[part] as number)) return wrong(`has no ${name} in RFC 3339`);
   }
   return undefined;
 }

@@ -1,13 +1,13 @@
 // POST /v1/audit: from an EventList to recorded events to an empty 200. Anything else than 200 makes kube-apiserver send the
 // batch again.
 
-import type { Append } from '../ledger/entry.ts';
+import type { Append, Appended } from '../ledger/entry.ts';
 import type { HttpAnswer, HttpHandler, HttpRequest } from '../lib/http.ts';
 import { answerRefusal, codedError, type Refusal, refusalOf, refusePost } from '../lib/json-http.ts';
 import { type Batch, readBatch } from './batch.ts';
 import { BodySlab } from './body-slab.ts';
 import { type ContentKey, type Place, placeAt, type Seen } from './redelivery.ts';
-import type { AuditParts } from './types.ts';
+import type { AuditParts, OnRecorded } from './types.ts';
 
 /** Never rejects: whatever happens has an answer. */
 export function createAuditHandler(parts: AuditParts): HttpHandler {
@@ -48,24 +48,31 @@ function turns(): <T>(work: () => Promise<T>) => Promise<T> {
   };
 }
 
-/** Resolves with the number of duplicates when every item is on disk, be it from an earlier delivery. */
+/**
+ * Resolves with the number of duplicates when every item is on disk, be it from an earlier delivery, and everything that was
+ * found in them, then or now.
+ */
 async function record(
   batch: Batch,
-  { appended, duplicates }: Begun,
+  { appended, sighted, duplicates }: Begun,
   request: HttpRequest,
   parts: AuditParts,
 ): Promise<number> {
-  await appended;
-  if (duplicates.length === 0) return 0;
+  const landed = await appended;
+  for (const { index, onRecorded } of sighted) onRecorded(placeAt(landed, index));
   // One that is still on its way in another batch is not there until that one is.
   const places = await Promise.all(duplicates.map((seen) => (typeof seen === 'function' ? seen() : seen)));
+  await parts.watch.settled();
+  if (duplicates.length === 0) return 0;
   await parts.ledger.append('audit', [redeliveryEntry(batch, request, places)]);
   return duplicates.length;
 }
 
 interface Begun {
   /** Resolves when what is new is on disk. */
-  readonly appended: Promise<unknown>;
+  readonly appended: Promise<readonly Appended[]>;
+  /** Which of it the watch waits for. */
+  readonly sighted: readonly { readonly index: number; readonly onRecorded: OnRecorded }[];
   /** Where each duplicate is recorded, in the order of the batch. */
   readonly duplicates: readonly Seen[];
 }
@@ -77,20 +84,22 @@ function begin({ items }: Batch, { window, ledger }: AuditParts): Begun {
   /** The same event twice in one batch: which of `fresh` it is. */
   const here = new Map<string, number>();
   const duplicates: (Seen | number)[] = [];
-  for (const { entry, key } of items) {
+  const sighted: { index: number; onRecorded: OnRecorded }[] = [];
+  for (const { entry, key, onRecorded } of items) {
     const seen = key === undefined ? undefined : (here.get(key.text) ?? window.find(key));
     if (seen !== undefined) {
       duplicates.push(seen);
       continue;
     }
     if (key !== undefined) here.set(key.text, fresh.length);
+    if (onRecorded !== undefined) sighted.push({ index: fresh.length, onRecorded });
     fresh.push(entry);
     keys.push(key);
   }
   const appended = fresh.length === 0 ? Promise.resolve([]) : ledger.append('audit', fresh);
   window.begin(keys, appended);
   const waiting = (index: number) => async () => placeAt(await appended, index);
-  return { appended, duplicates: duplicates.map((seen) => (typeof seen === 'number' ? waiting(seen) : seen)) };
+  return { appended, sighted, duplicates: duplicates.map((seen) => (typeof seen === 'number' ? waiting(seen) : seen)) };
 }
 
 function redeliveryEntry(batch: Batch, { peer }: HttpRequest, places: readonly Place[]): Append {

@@ -124,7 +124,7 @@ const SLOT = 7;
 const WORDS = 4;
 
 /** Place of one of the entries of an append. */
-export function placeAt(places: readonly Place[], index: number): Place {
+export function placeAt<P extends Place>(places: readonly P[], index: number): P {
   const place = places[index];
   if (place === undefined) throw new SealgateError('LEDGER_WRITE_FAILED', 'the ledger named too few entries');
   return place;

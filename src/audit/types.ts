@@ -1,7 +1,9 @@
 // What the audit handler is given by the composition root.
 
 import type { Append, Appended } from '../ledger/entry.ts';
+import type { EventNodes } from '../lib/audit-event.ts';
 import type { ErrorCode } from '../lib/errors.ts';
+import type { JsonDocument } from '../lib/json-document.ts';
 import type { Redactor } from '../lib/redaction.ts';
 import type { RedeliveryWindow } from './redelivery.ts';
 
@@ -32,7 +34,18 @@ export interface EventLedger {
   append(lane: 'audit', entries: readonly Append[]): Promise<Appended[]>;
 }
 
+/** Looks at each event on its way into the record, and says in the record what it finds. */
+export interface EventWatch {
+  /** What to do once this event, redacted, is on disk; undefined for nearly all. Throws nothing. */
+  sight(doc: JsonDocument, event: EventNodes): OnRecorded | undefined;
+  /** Resolves when everything that it found is on disk, too. Rejects as the ledger does; then it can be asked again. */
+  settled(): Promise<void>;
+}
+
+export type OnRecorded = (place: Appended) => void;
+
 export interface AuditParts {
+  readonly watch: EventWatch;
   readonly ledger: EventLedger;
   readonly redactor: Pick<Redactor, 'event'>;
   readonly window: RedeliveryWindow;

@@ -622,6 +622,31 @@ export const settingsSchema = {
         description: 'Annotations whose value is a manifest of the object itself.',
       },
     }),
+    detect: section('What Sealgate looks for in the audit stream, and records as findings (docs/findings.md).', {
+      webhookConfiguration: {
+        type: 'string',
+        maxLength: 253,
+        pattern: '^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$',
+        default: 'sealgate',
+        description: 'Name of the ValidatingWebhookConfiguration by which the API server asks this Sealgate.',
+      },
+      namespace: {
+        type: 'string',
+        maxLength: 63,
+        pattern: '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$',
+        default: 'sealgate-system',
+        description: 'Namespace of its pods: changes of what is in it, and sessions with its pods, are findings.',
+      },
+      expectedUsers: {
+        type: 'array',
+        maxItems: 256,
+        items: { type: 'string', minLength: 1, maxLength: 253 },
+        default: [],
+        description:
+          'Users that install and upgrade Sealgate: what they change is recorded as well, as of lower severity.',
+        examples: [['system:serviceaccount:argocd:argocd-application-controller']],
+      },
+    }),
     shutdown: section('The orderly stop.', {
       drainMs: {
         type: 'integer',

@@ -86,12 +86,21 @@ const EVENT = wanted({
   },
 });
 
+const FINDING = wanted({
+  rule: 'value',
+  severity: 'value',
+  who: { user: 'value', impersonated: 'value' },
+  what: { verb: 'value', group: 'value', resource: 'value', subresource: 'value', namespace: 'value', name: 'value' },
+  code: 'value',
+});
+
 const UNDELIVERED = wanted({ decision: 'value', shard: 'value' });
 
 /** The facts of an entry. A body that is not what its kind promises gives the leaf's facts alone. */
 export function factsOf(leaf: Leaf, body: Buffer): Facts {
   if (leaf.kind === 'decision') return decisionFacts(leaf, pick(body, DECISION));
   if (leaf.kind === 'event') return eventFacts(leaf, pick(body, EVENT));
+  if (leaf.kind === 'finding') return findingFacts(leaf, pick(body, FINDING));
   if (leaf.kind === 'undelivered') return { ...leafFacts(leaf), about: decisionOf(pick(body, UNDELIVERED)) };
   return leafFacts(leaf);
 }
@@ -179,6 +188,28 @@ function eventFacts(leaf: Leaf, body: Picked | undefined): Facts {
     auditID: text(event, 'auditID') ?? '',
     claims: claimsOf(at(event, ['annotations'])),
     about: undefined,
+  };
+}
+
+/** The rule stands where a decision has its policies, with the severity as what it led to. */
+function findingFacts(leaf: Leaf, body: Picked | undefined): Facts {
+  const what = at(body, ['what']);
+  const code = at(body, ['code']);
+  const real = text(body, 'who', 'user') ?? '';
+  const impersonated = text(body, 'who', 'impersonated');
+  const rule = text(body, 'rule');
+  return {
+    ...leafFacts(leaf),
+    verb: text(what, 'verb') ?? '',
+    group: text(what, 'group') ?? '',
+    resource: text(what, 'resource') ?? '',
+    subresource: text(what, 'subresource') ?? '',
+    code: typeof code === 'number' && Number.isInteger(code) ? code : undefined,
+    policies: rule === undefined ? [] : [{ policy: rule, action: text(body, 'severity') ?? '' }],
+    user: impersonated ?? real,
+    impersonator: impersonated === undefined ? '' : real,
+    namespace: text(what, 'namespace') ?? '',
+    name: text(what, 'name') ?? '',
   };
 }
 

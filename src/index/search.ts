@@ -212,7 +212,7 @@ class Search {
       time: formatMicros(row.time + TIME_ZERO),
       kind: facet.kind,
       ...(facet.allowed === undefined ? {} : { allowed: facet.allowed }),
-      ...(facet.kind === 'decision' ? { policies: facet.policies } : {}),
+      ...(facet.kind === 'decision' || facet.kind === 'finding' ? { policies: facet.policies } : {}),
       ...text('user', row.user_text),
       ...text('impersonator', row.impersonator_text),
       ...text('verb', facet.verb),

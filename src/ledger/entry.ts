@@ -14,6 +14,7 @@ export const ENTRY_KINDS = [
   'malformed',
   'removal',
   'anchor',
+  'finding',
 ] as const;
 
 export type EntryKind = (typeof ENTRY_KINDS)[number];

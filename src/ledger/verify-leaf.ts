@@ -36,6 +36,7 @@ const EXTRAS: Readonly<Record<EntryKind, string>> = {
   malformed: '---',
   removal: '---',
   anchor: '---',
+  finding: '---',
 };
 
 /** A record's length has 32 bits. */

@@ -19,6 +19,19 @@ const SPACE_LEVELS = ['plenty', 'low', 'reserve', 'full'] as const;
 
 type SpaceLevel = (typeof SPACE_LEVELS)[number];
 
+/** Of each rule the severities that its findings have; src/detect/ has the same. */
+const FINDINGS = [
+  { rule: 'webhook-deleted', severities: ['high', 'critical'] },
+  { rule: 'webhook-changed', severities: ['info', 'low', 'medium', 'high'] },
+  { rule: 'webhook-restored', severities: ['info'] },
+  { rule: 'admission-config-changed', severities: ['low', 'high'] },
+  { rule: 'object-changed', severities: ['low', 'medium', 'high'] },
+  { rule: 'session', severities: ['low', 'medium', 'high'] },
+  { rule: 'failed-open', severities: ['high'] },
+  { rule: 'exemption-set', severities: ['low', 'medium', 'high'] },
+  { rule: 'exemption-removed', severities: ['info'] },
+] as const;
+
 const LISTENERS = ['admission', 'audit'] as const;
 
 export type Listener = (typeof LISTENERS)[number];
@@ -31,6 +44,8 @@ export interface Observed {
   readonly space: () => { readonly level: SpaceLevel; readonly freeBytes: number };
   /** Entries that the index holds of the shard that is written. */
   readonly indexed: () => number;
+  /** Whether Sealgate's webhook configuration is missed. */
+  readonly webhookMissing: () => boolean;
   readonly policies: () => { readonly running: number; readonly waiting: number };
 }
 
@@ -94,6 +109,11 @@ export function createMetrics(version: string) {
     'sealgate_audit_duration_seconds',
     'From the headers of an audit batch to the answer, in seconds.',
     LATENCY,
+  );
+  const findings = counter('sealgate_findings_total', 'Findings recorded.', ['rule', 'severity']);
+  const failedOpen = counter(
+    'sealgate_failed_open_total',
+    'Requests that the API server let pass because it could not ask Sealgate.',
   );
   const rejected = counter('sealgate_listener_rejected_total', 'Connections and requests that no handler saw.', [
     'listener',
@@ -165,6 +185,9 @@ export function createMetrics(version: string) {
   /** Counters with a closed label exist from the start, so that their first increment is visible as one. */
   for (const outcome of ['allowed', 'denied', 'failed']) decisions.inc({ outcome }, 0);
   for (const because of ['entries', 'bytes', 'age', 'wal']) rotations.inc({ because }, 0);
+  for (const { rule, severities } of FINDINGS) {
+    for (const severity of severities) findings.inc({ rule, severity }, 0);
+  }
   for (const source of ['review', 'event']) redacted.inc({ source }, 0);
   for (const listener of LISTENERS) {
     for (const reason of Object.keys(REJECTION_REASONS)) rejected.inc({ listener, reason }, 0);
@@ -196,6 +219,11 @@ export function createMetrics(version: string) {
         const { decision, audit } = observed.queued();
         return decision.bytes + audit.bytes;
       });
+      gauge(
+        'sealgate_webhook_missing',
+        "1 while Sealgate's webhook configuration was seen to go and not to come back, 0 otherwise.",
+        () => (observed.webhookMissing() ? 1 : 0),
+      );
       gauge('sealgate_index_size', 'Entries of that shard in the index.', observed.indexed);
       gauge('sealgate_policy_running', 'Evaluations in progress.', () => observed.policies().running);
       gauge('sealgate_policy_waiting', 'Reviews that wait for an evaluator.', () => observed.policies().waiting);
@@ -224,6 +252,13 @@ export function createMetrics(version: string) {
       },
       refused: (code: ErrorCode) => auditRefused.inc({ code }),
       redacted: (count: number) => redacted.inc({ source: 'event' }, count),
+    },
+    detect: {
+      /** So many events showed it. */
+      found(rule: string, severity: string, events: number): void {
+        findings.inc({ rule, severity });
+        if (rule === 'failed-open') failedOpen.inc(events);
+      },
     },
     policy: {
       evaluated(

@@ -19,6 +19,7 @@ const KEYS_OF: Record<string, readonly string[]> = {
   redelivery: ALWAYS,
   malformed: ALWAYS,
   anchor: ALWAYS,
+  finding: ALWAYS,
   key: ALWAYS,
   removal: ALWAYS,
 };

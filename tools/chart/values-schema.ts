@@ -22,6 +22,9 @@ export const CHART_OWNED: readonly string[] = [
   'ledger.previousKeyFile',
   // Needs a role and a token, which the chart does not give its pod yet.
   'mirror.configMap',
+  // The release's own.
+  'detect.webhookConfiguration',
+  'detect.namespace',
   'policy.dir',
   'policy.opa',
 ];

@@ -24,6 +24,8 @@ const WATCH = `## What to watch
 | policies that fail | \`increase(sealgate_policy_failures_total[5m]) > 0\` |
 | an audit stream that stopped | \`increase(sealgate_audit_events_total[10m]) == 0\` |
 | batches that come back because they were refused | \`increase(sealgate_audit_refused_total[5m]) > 0\` |
+| a finding that somebody has to look at | \`increase(sealgate_findings_total{severity=~"high|critical"}[10m]) > 0\` |
+| nothing is enforced | \`sealgate_webhook_missing == 1\` |
 | clients that are turned away | \`sum by (listener, reason) (increase(sealgate_listener_rejected_total[5m])) > 0\` |
 | a decision's time, 99th percentile | \`histogram_quantile(0.99, rate(sealgate_admission_duration_seconds_bucket[5m]))\` |
 | a disk that is slow | \`histogram_quantile(0.99, rate(sealgate_ledger_commit_seconds_bucket[5m])) > 0.05\` |
@@ -40,6 +42,9 @@ const GROUPS: readonly [string, string][] = [
   ['admission', 'Admission'],
   ['policy', 'Policies'],
   ['audit', 'Audit'],
+  ['findings', 'Findings'],
+  ['failed', 'Requests that failed open'],
+  ['webhook', 'The webhook configuration'],
   ['redacted', 'Redaction'],
   ['ledger', 'Ledger'],
   ['index', 'Index'],
@@ -60,6 +65,8 @@ const VALUES: Readonly<Record<string, string>> = {
     '`plenty`; `low`: less than ledger.lowSpaceBytes; `reserve`: less than ledger.reserveBytes, audit batches are refused; `full`: a decision found no space',
   source: '`review`, `event`',
   policy: 'package path, for example `admission.images`',
+  rule: 'see [findings](findings.md)',
+  severity: '`info`, `low`, `medium`, `high`, `critical`',
   action: '`deny`, `warn`, `audit`',
   listener: '`admission`, `audit`',
   certificate: '`server`; `ca`: the one that Sealgate issues under',
@@ -76,6 +83,7 @@ export async function metricsPage(): Promise<string> {
     walBytes: () => 0,
     space: () => ({ level: 'plenty', freeBytes: 0 }),
     indexed: () => 0,
+    webhookMissing: () => false,
     policies: () => ({ running: 0, waiting: 0 }),
   });
   createMirrorMetrics(registry, { lag: () => ({ entries: 0, seconds: 0 }), status: () => undefined });

@@ -59,6 +59,7 @@ export function handlerWith(
     redactor: createRedactor(DEFAULT_REDACT_SETTINGS),
     window,
     decisionsWaiting: () => false,
+    watch: { sight: () => undefined, settled: async () => undefined },
     settings: { maxDepth: 10_000, malformedBytes: 16_384 },
     metrics: { acknowledged: tell('acknowledged'), refused: tell('refused'), redacted: tell('redacted') },
     log: { warn: tell('warn'), error: tell('error') },

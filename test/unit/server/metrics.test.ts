@@ -61,6 +61,7 @@ describe('metrics', () => {
       walBytes: () => 0,
       space: () => ({ level: 'reserve', freeBytes: 77 }),
       indexed: () => 0,
+      webhookMissing: () => true,
       policies: () => ({ running: 0, waiting: 0 }),
     });
     metrics.listener('admission').opened(load);
