@@ -7,6 +7,10 @@ import { facetKeys, indexed, keyOf, packId, unpackId } from './keys.ts';
 import { type FacetRow, facetOfRow } from './rows.ts';
 import { BLOCK_ENTRIES } from './schema.ts';
 
+/** Of nearly every entry: each text behind the beginning of its key. */
+const NAME_KEY = keyOf('name', '');
+const ID_KEY = keyOf('id', '');
+
 /** What the row of an entry holds beside its name and id. */
 export interface BlockRow {
   readonly pos: number;
@@ -85,13 +89,13 @@ export class Block {
     if (time < this.#minTime) this.#minTime = time;
     if (time > this.#maxTime) this.#maxTime = time;
     if (name !== '') {
-      const hash = hashKey(keyOf('name', name));
+      const hash = hashKey(NAME_KEY, name);
       // Equal in both halves they set the same bits; noting one twice would only waste space.
       if (this.#names.get(hash.a) !== hash.b) this.#hashes.push(hash);
       this.#names.set(hash.a, hash.b);
     }
     const stored = packId(id);
-    if (stored !== null) this.#hashes.push(hashKey(keyOf('id', typeof stored === 'string' ? stored : id)));
+    if (stored !== null) this.#hashes.push(hashKey(ID_KEY, typeof stored === 'string' ? stored : id));
     return { name, id: stored };
   }
 

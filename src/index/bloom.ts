@@ -11,12 +11,17 @@ const BITS_PER_KEY = 10;
 /** Optimal for ten bits a key: about 0.8 % false positives. */
 const PROBES = 7;
 
-/** Hashes a key (cyrb53's mixing). Not secret: who crafts collisions makes a query scan blocks in vain, no more. */
-export function hashKey(key: string): KeyHash {
+/** Hashes a key, maybe in parts (cyrb53's mixing). Not secret: who crafts collisions makes a query scan blocks in vain, no more. */
+export function hashKey(key: string, rest = ''): KeyHash {
   let a = 0xdeadbeef;
   let b = 0x41c6ce57;
   for (let i = 0; i < key.length; i++) {
     const code = key.charCodeAt(i);
+    a = Math.imul(a ^ code, 2654435761);
+    b = Math.imul(b ^ code, 1597334677);
+  }
+  for (let i = 0; i < rest.length; i++) {
+    const code = rest.charCodeAt(i);
     a = Math.imul(a ^ code, 2654435761);
     b = Math.imul(b ^ code, 1597334677);
   }

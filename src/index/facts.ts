@@ -1,6 +1,6 @@
 // What the index knows of an entry: the few values of its body that people ask for. A pure function of leaf and body.
-import type { EntryKind, Leaf } from '../ledger/entry.ts';
-import { at, type Picked, pick, text, wanted } from './pick.ts';
+import type { BodyText, EntryKind, Leaf } from '../ledger/entry.ts';
+import { type Picked, pick, slotOf, text, type Wanted, wanted } from './pick.ts';
 
 /** A policy that said something about a request, or failed to (then `failed`), and what that led to. */
 export interface FiredPolicy {
@@ -68,6 +68,26 @@ const DECISION = wanted({
   },
 });
 
+const REQUEST = ['review', 'request'] as const;
+/** Where the members of a decision stand in what is picked. */
+const OF_DECISION = {
+  results: slotOf(DECISION, 'verdict', 'results'),
+  failures: slotOf(DECISION, 'verdict', 'failures'),
+  resources: (['requestResource', 'resource'] as const).map((name) => ({
+    whole: slotOf(DECISION, ...REQUEST, name),
+    group: slotOf(DECISION, ...REQUEST, name, 'group'),
+    resource: slotOf(DECISION, ...REQUEST, name, 'resource'),
+  })),
+  subResource: slotOf(DECISION, ...REQUEST, 'subResource'),
+  requestSubResource: slotOf(DECISION, ...REQUEST, 'requestSubResource'),
+  name: slotOf(DECISION, ...REQUEST, 'name'),
+  namespace: slotOf(DECISION, ...REQUEST, 'namespace'),
+  operation: slotOf(DECISION, ...REQUEST, 'operation'),
+  username: slotOf(DECISION, ...REQUEST, 'userInfo', 'username'),
+  dryRun: slotOf(DECISION, ...REQUEST, 'dryRun'),
+  object: objectSlots(DECISION, ...REQUEST, 'object'),
+};
+
 /** `<webhook name>/d.<review uid>`: the key that the API server makes of Sealgate's audit annotation. */
 const CLAIM_KEY = /\/d\.([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$/;
 
@@ -94,10 +114,44 @@ const FINDING = wanted({
   code: 'value',
 });
 
+/** The same of a finding. */
+const OF_FINDING = {
+  rule: slotOf(FINDING, 'rule'),
+  severity: slotOf(FINDING, 'severity'),
+  user: slotOf(FINDING, 'who', 'user'),
+  impersonated: slotOf(FINDING, 'who', 'impersonated'),
+  verb: slotOf(FINDING, 'what', 'verb'),
+  group: slotOf(FINDING, 'what', 'group'),
+  resource: slotOf(FINDING, 'what', 'resource'),
+  subresource: slotOf(FINDING, 'what', 'subresource'),
+  namespace: slotOf(FINDING, 'what', 'namespace'),
+  name: slotOf(FINDING, 'what', 'name'),
+  code: slotOf(FINDING, 'code'),
+};
+
+/** The same of an event. */
+const OF_EVENT = {
+  auditID: slotOf(EVENT, 'event', 'auditID'),
+  stage: slotOf(EVENT, 'event', 'stage'),
+  verb: slotOf(EVENT, 'event', 'verb'),
+  requestURI: slotOf(EVENT, 'event', 'requestURI'),
+  username: slotOf(EVENT, 'event', 'user', 'username'),
+  impersonated: slotOf(EVENT, 'event', 'impersonatedUser', 'username'),
+  ref: slotOf(EVENT, 'event', 'objectRef'),
+  group: slotOf(EVENT, 'event', 'objectRef', 'apiGroup'),
+  resource: slotOf(EVENT, 'event', 'objectRef', 'resource'),
+  subresource: slotOf(EVENT, 'event', 'objectRef', 'subresource'),
+  namespace: slotOf(EVENT, 'event', 'objectRef', 'namespace'),
+  name: slotOf(EVENT, 'event', 'objectRef', 'name'),
+  code: slotOf(EVENT, 'event', 'responseStatus', 'code'),
+  object: objectSlots(EVENT, 'event', 'responseObject'),
+  annotations: slotOf(EVENT, 'event', 'annotations'),
+};
+
 const UNDELIVERED = wanted({ decision: 'value', shard: 'value' });
 
 /** The facts of an entry. A body that is not what its kind promises gives the leaf's facts alone. */
-export function factsOf(leaf: Leaf, body: Buffer): Facts {
+export function factsOf(leaf: Leaf, body: Buffer | BodyText): Facts {
   if (leaf.kind === 'decision') return decisionFacts(leaf, pick(body, DECISION));
   if (leaf.kind === 'event') return eventFacts(leaf, pick(body, EVENT));
   if (leaf.kind === 'finding') return findingFacts(leaf, pick(body, FINDING));
@@ -105,9 +159,11 @@ export function factsOf(leaf: Leaf, body: Buffer): Facts {
   return leafFacts(leaf);
 }
 
+const OF_UNDELIVERED = { shard: slotOf(UNDELIVERED, 'shard'), seq: slotOf(UNDELIVERED, 'decision') };
+
 function decisionOf(body: Picked | undefined): Facts['about'] {
-  const shard = at(body, ['shard']);
-  const seq = at(body, ['decision']);
+  const shard = body?.[OF_UNDELIVERED.shard];
+  const seq = body?.[OF_UNDELIVERED.seq];
   return typeof shard === 'number' && typeof seq === 'number' ? { shard, seq } : undefined;
 }
 
@@ -142,74 +198,73 @@ const NOTHING: Omit<Facts, 'kind'> = {
 };
 
 function decisionFacts(leaf: Leaf, body: Picked | undefined): Facts {
-  const request = at(body, ['review', 'request']);
-  const verdict = at(body, ['verdict']);
+  const of = OF_DECISION;
   // What the client asked for; `resource` differs from it when the webhook was called for an equivalent one.
-  const resource = at(request, ['requestResource']) ?? at(request, ['resource']);
+  const resource = of.resources.find(({ whole }) => body?.[whole] !== undefined);
   return {
     ...leafFacts(leaf),
-    dryRun: at(request, ['dryRun']) === true,
-    verb: (text(request, 'operation') ?? '').toLowerCase(),
-    group: text(resource, 'group') ?? '',
-    resource: text(resource, 'resource') ?? '',
-    subresource: text(request, 'requestSubResource') ?? text(request, 'subResource') ?? '',
-    policies: fired(at(verdict, ['results']), at(verdict, ['failures'])),
-    user: text(request, 'userInfo', 'username') ?? '',
-    namespace: text(request, 'namespace') ?? '',
-    name: text(request, 'name') || objectName(at(request, ['object'])),
+    dryRun: body?.[of.dryRun] === true,
+    verb: (text(body, of.operation) ?? '').toLowerCase(),
+    group: resource === undefined ? '' : (text(body, resource.group) ?? ''),
+    resource: resource === undefined ? '' : (text(body, resource.resource) ?? ''),
+    subresource: text(body, of.requestSubResource) ?? text(body, of.subResource) ?? '',
+    policies: fired(body?.[of.results], body?.[of.failures]),
+    user: text(body, of.username) ?? '',
+    namespace: text(body, of.namespace) ?? '',
+    name: text(body, of.name) || objectName(body, of.object),
   };
 }
 
 function eventFacts(leaf: Leaf, body: Picked | undefined): Facts {
-  const event = at(body, ['event']);
-  const ref = at(event, ['objectRef']);
-  const uri = text(event, 'requestURI') ?? '';
-  const real = text(event, 'user', 'username') ?? '';
-  const impersonated = text(event, 'impersonatedUser', 'username');
-  const code = at(event, ['responseStatus', 'code']);
+  const of = OF_EVENT;
+  const uri = text(body, of.requestURI) ?? '';
+  const real = text(body, of.username) ?? '';
+  const impersonated = text(body, of.impersonated);
+  const code = body?.[of.code];
   const query = uri.indexOf('?');
+  const aboutObject = body?.[of.ref] !== undefined;
   // Written out: copying NOTHING and the leaf's facts into it would be a tenth of what an event costs.
   return {
     kind: leaf.kind,
     allowed: undefined,
     dryRun: query >= 0 && isDryRun(uri.slice(query)),
-    verb: text(event, 'verb') ?? '',
-    group: text(ref, 'apiGroup') ?? '',
-    resource: text(ref, 'resource') ?? '',
-    subresource: text(ref, 'subresource') ?? '',
+    verb: text(body, of.verb) ?? '',
+    group: text(body, of.group) ?? '',
+    resource: text(body, of.resource) ?? '',
+    subresource: text(body, of.subresource) ?? '',
     code: typeof code === 'number' && Number.isInteger(code) ? code : undefined,
-    stage: text(event, 'stage') ?? '',
+    stage: text(body, of.stage) ?? '',
     policies: NOTHING.policies,
     user: impersonated ?? real,
     impersonator: impersonated === undefined ? '' : real,
-    namespace: text(ref, 'namespace') ?? '',
-    name: ref === undefined ? pathOf(uri, query) : text(ref, 'name') || objectName(at(event, ['responseObject'])),
+    namespace: text(body, of.namespace) ?? '',
+    name: aboutObject ? text(body, of.name) || objectName(body, of.object) : pathOf(uri, query),
     uid: '',
-    auditID: text(event, 'auditID') ?? '',
-    claims: claimsOf(at(event, ['annotations'])),
+    auditID: text(body, of.auditID) ?? '',
+    claims: claimsOf(body?.[of.annotations]),
     about: undefined,
   };
 }
 
 /** The rule stands where a decision has its policies, with the severity as what it led to. */
 function findingFacts(leaf: Leaf, body: Picked | undefined): Facts {
-  const what = at(body, ['what']);
-  const code = at(body, ['code']);
-  const real = text(body, 'who', 'user') ?? '';
-  const impersonated = text(body, 'who', 'impersonated');
-  const rule = text(body, 'rule');
+  const of = OF_FINDING;
+  const code = body?.[of.code];
+  const real = text(body, of.user) ?? '';
+  const impersonated = text(body, of.impersonated);
+  const rule = text(body, of.rule);
   return {
     ...leafFacts(leaf),
-    verb: text(what, 'verb') ?? '',
-    group: text(what, 'group') ?? '',
-    resource: text(what, 'resource') ?? '',
-    subresource: text(what, 'subresource') ?? '',
+    verb: text(body, of.verb) ?? '',
+    group: text(body, of.group) ?? '',
+    resource: text(body, of.resource) ?? '',
+    subresource: text(body, of.subresource) ?? '',
     code: typeof code === 'number' && Number.isInteger(code) ? code : undefined,
-    policies: rule === undefined ? [] : [{ policy: rule, action: text(body, 'severity') ?? '' }],
+    policies: rule === undefined ? [] : [{ policy: rule, action: text(body, of.severity) ?? '' }],
     user: impersonated ?? real,
     impersonator: impersonated === undefined ? '' : real,
-    namespace: text(what, 'namespace') ?? '',
-    name: text(what, 'name') ?? '',
+    namespace: text(body, of.namespace) ?? '',
+    name: text(body, of.name) ?? '',
   };
 }
 
@@ -222,9 +277,19 @@ function isDryRun(query: string): boolean {
   return (query.includes('dryRun') || query.includes('%')) && new URLSearchParams(query).has('dryRun', 'All');
 }
 
+interface ObjectSlots {
+  readonly name: number;
+  readonly generateName: number;
+}
+
+function objectSlots(want: Wanted, ...path: readonly string[]): ObjectSlots {
+  const slot = (name: string) => slotOf(want, ...path, 'metadata', name);
+  return { name: slot('name'), generateName: slot('generateName') };
+}
+
 /** An object created with generateName has no name in the request, but has one by the time it is validated. */
-function objectName(object: unknown): string {
-  return text(object, 'metadata', 'name') || text(object, 'metadata', 'generateName') || '';
+function objectName(body: Picked | undefined, { name, generateName }: ObjectSlots): string {
+  return text(body, name) || text(body, generateName) || '';
 }
 
 function fired(results: unknown, failures: unknown): FiredPolicy[] {

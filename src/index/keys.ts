@@ -53,12 +53,34 @@ export function indexed(text: string): string {
   return `${whole.slice(0, MAX_TEXT - 24).toWellFormed()}…#${digest}`;
 }
 
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+const UUID = '00000000-0000-0000-0000-000000000000';
+const UUID_BYTES = 16;
+const HYPHEN = 0x2d;
 
 /** A uid or auditID as it is stored: 16 bytes when it is a UUID in its usual form, else the text; null for none. */
 export function packId(id: string): Buffer | string | null {
   if (id === '') return null;
-  return UUID.test(id) ? Buffer.from(id.replaceAll('-', ''), 'hex') : indexed(id);
+  return packUuid(id) ?? indexed(id);
+}
+
+/** Its bytes, when it is a UUID with lower-case digits. */
+function packUuid(id: string): Buffer | undefined {
+  if (id.length !== UUID.length) return undefined;
+  const bytes = Buffer.allocUnsafe(UUID_BYTES);
+  let nibbles = 0;
+  for (let i = 0; i < UUID.length; i++) {
+    const code = id.charCodeAt(i);
+    if (UUID.charCodeAt(i) === HYPHEN) {
+      if (code !== HYPHEN) return undefined;
+      continue;
+    }
+    const nibble = code >= 0x30 && code <= 0x39 ? code - 0x30 : code >= 0x61 && code <= 0x66 ? code - 0x57 : -1;
+    if (nibble < 0) return undefined;
+    if (nibbles % 2 === 0) bytes[nibbles >> 1] = nibble << 4;
+    else bytes[nibbles >> 1] = (bytes[nibbles >> 1] as number) | nibble;
+    nibbles++;
+  }
+  return bytes;
 }
 
 /** The id again, from its stored form. */

@@ -1,7 +1,6 @@
 // Takes a few values out of a JSON document without parsing the rest: a 60 KB object inside an event costs a scan for its
 // closing bracket, not 2,000 JavaScript objects.
-
-import { isAscii } from 'node:buffer';
+import { type BodyText, bodyText } from '../ledger/entry.ts';
 
 /**
  * The members to take: `'value'` takes the whole value there, a nested one goes deeper into an object, and an expression takes
@@ -11,62 +10,92 @@ export interface WantedTree {
   readonly [key: string]: WantedTree | 'value' | RegExp;
 }
 
+/** Where a wanted value, object or set of members stands in what was picked. */
+type Slot = number;
+
 interface Member {
-  readonly name: string;
-  readonly bytes: Uint8Array;
-  readonly node: Wanted | 'value';
+  readonly name: Uint8Array;
+  readonly text: string;
+  readonly slot: Slot;
+  /** Of a value: undefined. */
+  readonly inside: Wanted | undefined;
 }
 
-/** A WantedTree, prepared. */
+/** A WantedTree, prepared. The slots of an object and of everything in it follow one another. */
 export interface Wanted {
-  /** The members of an object by the length of their names in bytes. */
+  readonly slot: Slot;
+  /** Behind the last slot of what is in it. */
+  readonly end: Slot;
+  readonly members: readonly Member[];
+  /** The same by the length of their names in bytes. */
   readonly byLength: readonly (readonly Member[] | undefined)[];
   readonly like: RegExp | undefined;
 }
 
 /** Turns a literal such as `{ event: { verb: 'value' } }` into what `pick` takes. */
 export function wanted(tree: WantedTree): Wanted {
+  return prepared(tree, 0);
+}
+
+function prepared(tree: WantedTree | RegExp, slot: Slot): Wanted {
+  if (tree instanceof RegExp) return { slot, end: slot + 1, members: [], byLength: [], like: tree };
+  const members: Member[] = [];
   const byLength: Member[][] = [];
-  for (const [name, node] of Object.entries(tree)) {
-    const bytes = Buffer.from(name, 'utf8');
-    byLength[bytes.length] = [...(byLength[bytes.length] ?? []), { name, bytes, node: prepared(node) }];
+  let next = slot + 1;
+  for (const [text, node] of Object.entries(tree)) {
+    const name = Buffer.from(text, 'utf8');
+    const inside = node === 'value' ? undefined : prepared(node, next);
+    const member = { name, text, slot: next, inside };
+    members.push(member);
+    byLength[name.length] = [...(byLength[name.length] ?? []), member];
+    next = inside?.end ?? next + 1;
   }
-  return { byLength, like: undefined };
+  return { slot, end: next, members, byLength, like: undefined };
 }
 
-function prepared(node: WantedTree | 'value' | RegExp): Wanted | 'value' {
-  if (node === 'value') return node;
-  return node instanceof RegExp ? { byLength: [], like: node } : wanted(node);
+/** The slot of a wanted value, or of an object or a set of members, by its path. Throws when that is not wanted. */
+export function slotOf(want: Wanted, ...path: readonly string[]): Slot {
+  let slot = want.slot;
+  let inside: Wanted | undefined = want;
+  for (const key of path) {
+    const member: Member | undefined = inside?.members.find(({ text }) => text === key);
+    if (member === undefined) throw new Error(`${path.join('.')} is not picked`);
+    slot = member.slot;
+    inside = member.inside;
+  }
+  return slot;
 }
 
-/** What was found: the same nesting as asked for, without what the document lacks. */
-export type Picked = Map<string, unknown>;
+/**
+ * What was found, by slot: values as JSON.parse gives them, `true` for an object, a Map for the members that an expression
+ * matched (undefined when it matched none), and undefined for what the document lacks.
+ */
+export type Picked = readonly unknown[];
 
 /**
  * The wanted values of a UTF-8 JSON object, or undefined when the document is not one. What is skipped is not checked: a
  * document that is broken inside a skipped value may still give the others. Of a repeated key the last one counts, as in JSON.parse.
  */
-export function pick(json: Buffer, want: Wanted): Picked | undefined {
+export function pick(json: Buffer | BodyText, want: Wanted): Picked | undefined {
+  const found = new Array<unknown>(want.end).fill(undefined);
+  // Read once: what it was read with may have to be asked for each of them.
+  const { bytes, latin1, start, end } = json instanceof Uint8Array ? bodyText(json) : json;
+  const from = { bytes, latin1, start, end };
   try {
-    return new Scanner(json).object(want);
+    const at = behindSpace(from, start);
+    if (bytes[at] !== OPEN_BRACE) return undefined;
+    readObject(from, want, at, found);
+    return found;
   } catch (error) {
     if (error instanceof NotJson || error instanceof SyntaxError) return undefined;
     throw error;
   }
 }
 
-/** The value at a path of what was picked, one or two members long, when it is a string. */
-export function text(from: unknown, key: string, inside?: string): string | undefined {
-  const member = from instanceof Map ? from.get(key) : undefined;
-  const value = inside === undefined ? member : member instanceof Map ? member.get(inside) : undefined;
+/** What was picked there, when it is a string. */
+export function text(picked: Picked | undefined, slot: Slot): string | undefined {
+  const value = picked?.[slot];
   return typeof value === 'string' ? value : undefined;
-}
-
-/** The value at a path of what was picked, whatever it is. */
-export function at(from: unknown, path: readonly string[]): unknown {
-  let value = from;
-  for (const key of path) value = value instanceof Map ? value.get(key) : undefined;
-  return value;
 }
 
 class NotJson extends Error {}
@@ -80,159 +109,171 @@ const OPEN_BRACKET = 0x5b;
 const CLOSE_BRACKET = 0x5d;
 const COLON = 0x3a;
 const COMMA = 0x2c;
+const ZERO = 0x30;
+const NINE = 0x39;
+const DELETE = 0x7f;
 
-/**
- * Reads structure from the document's bytes. Beside them it has the same as text of one character a byte: the next quote is found
- * twice as fast in a string, and slices are free. What is taken is decoded as UTF-8 then, where it is not ASCII.
- */
-class Scanner {
-  readonly #json: Buffer;
-  readonly #latin1: string;
-  /** Asked once for the whole document, so that most strings need no look at all. */
-  readonly #ascii: boolean;
-  /** The first backslash that is not before what was read: infinite when there is none any more. */
-  #backslash = -1;
-  #at = 0;
+/** Digits of a number that is read here; a longer one is left to JSON.parse. */
+const SHORT_NUMBER = 9;
 
-  constructor(json: Buffer) {
-    this.#json = json;
-    this.#latin1 = json.toString('latin1');
-    this.#ascii = isAscii(json);
-  }
+// Structure is read from the bytes. The same as text of one character a byte gives slices for nothing, and the quotes of strings
+// that nobody asked for; what is taken is decoded as UTF-8 where it is not plain ASCII. Offsets count in the bytes.
 
-  /** Reads the object that begins here. */
-  object(want: Wanted): Picked {
-    const found: Picked = new Map();
-    this.#expect(OPEN_BRACE);
-    if (this.#peek() === CLOSE_BRACE) {
-      this.#at++;
-      return found;
+/** Reads the object that begins at `start`; returns the offset behind it. */
+function readObject(from: BodyText, want: Wanted, start: number, found: unknown[]): number {
+  const { bytes } = from;
+  found.fill(undefined, want.slot, want.end);
+  if (want.like === undefined) found[want.slot] = true;
+  let at = behindSpace(from, start + 1);
+  if (bytes[at] === CLOSE_BRACE) return at + 1;
+  for (;;) {
+    if (bytes[at] !== QUOTE) throw new NotJson();
+    const name = at + 1;
+    const close = closingQuote(from, name);
+    at = behindSpace(from, quoteAt(close) + 1);
+    if (bytes[at] !== COLON) throw new NotJson();
+    at = behindSpace(from, at + 1);
+    if (want.like !== undefined) {
+      const key = decoded(from, name, close);
+      if (want.like.test(key)) at = readMatched(from, want.slot, key, at, found);
+      else at = skip(from, at);
+    } else {
+      const member = memberOf(from, want, name, close);
+      if (member === undefined || (member.inside !== undefined && bytes[at] !== OPEN_BRACE)) at = skip(from, at);
+      else if (member.inside !== undefined) at = readObject(from, member.inside, at, found);
+      else at = readValue(from, at, member.slot, found);
     }
-    for (;;) {
-      const member = this.#key(want);
-      this.#expect(COLON);
-      const first = this.#peek();
-      if (member === undefined || (member.node !== 'value' && first !== OPEN_BRACE)) this.#skip(first);
-      else found.set(member.name, member.node === 'value' ? this.#value(first) : this.object(member.node));
-      const after = this.#peek();
-      this.#at++;
-      if (after === CLOSE_BRACE) return found;
-      if (after !== COMMA) throw new NotJson();
-    }
-  }
-
-  /** Reads a member's name: the wanted member of that name. */
-  #key(want: Wanted): Member | undefined {
-    this.#expect(QUOTE);
-    const start = this.#at;
-    const escaped = this.#skipString();
-    if (want.like === undefined && !escaped) {
-      const candidates = want.byLength[this.#at - 1 - start];
-      return candidates?.find((member) => holds(this.#json, start, member.bytes));
-    }
-    const name = this.#text(start, escaped);
-    return like(want, name) ?? want.byLength.flat().find((member) => member?.name === name);
-  }
-
-  /** Whether there is a backslash from `start`, where everything before is read, to `end`. */
-  #isEscaped(start: number, end: number): boolean {
-    if (this.#backslash < start) {
-      const found = this.#latin1.indexOf('\\', start);
-      this.#backslash = found < 0 ? Number.POSITIVE_INFINITY : found;
-    }
-    return this.#backslash < end;
-  }
-
-  #value(first: number): unknown {
-    const start = this.#at;
-    if (first === QUOTE) {
-      this.#at++;
-      return this.#text(start + 1, this.#skipString());
-    }
-    this.#skip(first);
-    return JSON.parse(this.#decode(start, this.#at));
-  }
-
-  /** The string whose characters begin at `start` and whose closing quote was just read. */
-  #text(start: number, escaped: boolean): string {
-    return escaped ? (JSON.parse(this.#decode(start - 1, this.#at)) as string) : this.#decode(start, this.#at - 1);
-  }
-
-  #decode(start: number, end: number): string {
-    const latin1 = this.#latin1.slice(start, end);
-    return this.#ascii ? latin1 : Buffer.from(latin1, 'latin1').toString('utf8');
-  }
-
-  #skip(first: number): void {
-    if (first === QUOTE) {
-      this.#at++;
-      this.#skipString();
-    } else if (first === OPEN_BRACE || first === OPEN_BRACKET) this.#skipContainer();
-    else this.#skipScalar();
-  }
-
-  #skipContainer(): void {
-    const json = this.#json;
-    let depth = 0;
-    while (this.#at < json.length) {
-      const code = json[this.#at++];
-      if (code === QUOTE) this.#skipString();
-      else if (code === OPEN_BRACE || code === OPEN_BRACKET) depth++;
-      else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) {
-        if (--depth === 0) return;
-      }
-    }
-    throw new NotJson();
-  }
-
-  #skipScalar(): void {
-    const json = this.#json;
-    const start = this.#at;
-    for (let at = start; at < json.length; at++) {
-      const code = json[at] as number;
-      if (code !== COMMA && code !== CLOSE_BRACE && code !== CLOSE_BRACKET && code > SPACE) continue;
-      if (at === start) break;
-      this.#at = at;
-      return;
-    }
-    throw new NotJson();
-  }
-
-  /** Stands behind the opening quote; leaves behind the closing one. Whether there is a backslash in between. */
-  #skipString(): boolean {
-    const start = this.#at;
-    for (;;) {
-      const quote = this.#latin1.indexOf('"', this.#at);
-      if (quote < 0) throw new NotJson();
-      this.#at = quote + 1;
-      if (!this.#isEscaped(start, quote)) return false;
-      let slash = quote - 1;
-      while (slash >= start && this.#json[slash] === BACKSLASH) slash--;
-      if ((quote - 1 - slash) % 2 === 0) return true;
-    }
-  }
-
-  /** The next character that is no white space, at which it stands then; NaN at the end. */
-  #peek(): number {
-    const json = this.#json;
-    for (; this.#at < json.length; this.#at++) {
-      const code = json[this.#at] as number;
-      if (code > SPACE) return code;
-    }
-    return Number.NaN;
-  }
-
-  #expect(code: number): void {
-    if (this.#peek() !== code) throw new NotJson();
-    this.#at++;
+    at = behindSpace(from, at);
+    const after = bytes[at];
+    at++;
+    if (after === CLOSE_BRACE) return at;
+    if (after !== COMMA) throw new NotJson();
+    at = behindSpace(from, at);
   }
 }
 
-function like(want: Wanted, name: string): Member | undefined {
-  return want.like?.test(name) ? { name, bytes: NO_BYTES, node: 'value' } : undefined;
+/** The wanted member whose name begins at `start` and ends where closingQuote said. */
+function memberOf(from: BodyText, want: Wanted, start: number, close: number): Member | undefined {
+  if (close < 0) {
+    const key = decoded(from, start, close);
+    return want.members.find(({ text }) => text === key);
+  }
+  const candidates = want.byLength[close - start];
+  if (candidates === undefined) return undefined;
+  for (const member of candidates) if (holds(from.bytes, start, member.name)) return member;
+  return undefined;
 }
 
-const NO_BYTES = new Uint8Array(0);
+/** Reads a value into its slot; returns the offset behind it. */
+function readValue(from: BodyText, start: number, slot: Slot, found: unknown[]): number {
+  const { bytes } = from;
+  if (bytes[start] === QUOTE) {
+    const close = closingQuote(from, start + 1);
+    found[slot] = decoded(from, start + 1, close);
+    return quoteAt(close) + 1;
+  }
+  const end = skip(from, start);
+  found[slot] = shortNumber(bytes, start, end) ?? JSON.parse(bytes.toString('utf8', start, end));
+  return end;
+}
+
+/** The same for a member that an expression matched. */
+function readMatched(from: BodyText, slot: Slot, key: string, start: number, found: unknown[]): number {
+  const members = (found[slot] ?? new Map()) as Map<string, unknown>;
+  const value: unknown[] = [];
+  const end = readValue(from, start, 0, value);
+  members.set(key, value[0]);
+  found[slot] = members;
+  return end;
+}
+
+function shortNumber(bytes: Buffer, start: number, end: number): number | undefined {
+  if (end - start > SHORT_NUMBER || (bytes[start] === ZERO && end - start > 1)) return undefined;
+  let value = 0;
+  for (let at = start; at < end; at++) {
+    const byte = bytes[at] as number;
+    if (byte < ZERO || byte > NINE) return undefined;
+    value = value * 10 + byte - ZERO;
+  }
+  return value;
+}
+
+/** Offset of the quote that ends the string whose characters begin at `start`; its complement (~) when it is not plain ASCII. */
+function closingQuote({ bytes, end }: BodyText, start: number): number {
+  let plain = true;
+  for (let at = start; at < end; at++) {
+    const byte = bytes[at] as number;
+    if (byte === QUOTE) return plain ? at : ~at;
+    if (byte === BACKSLASH) at++;
+    if (byte === BACKSLASH || byte > DELETE) plain = false;
+  }
+  throw new NotJson();
+}
+
+/** The quote in what closingQuote returns. */
+function quoteAt(close: number): number {
+  return close < 0 ? ~close : close;
+}
+
+/** The string whose characters begin at `start`, its end as closingQuote has it. */
+function decoded({ bytes, latin1 }: BodyText, start: number, close: number): string {
+  if (close >= 0) return latin1.slice(start, close);
+  const raw = bytes.toString('utf8', start, ~close);
+  return raw.includes('\\') ? (JSON.parse(`"${raw}"`) as string) : raw;
+}
+
+/** Offset behind the value that begins at `start`. */
+function skip(from: BodyText, start: number): number {
+  const first = from.bytes[start];
+  if (first === QUOTE) return skipString(from, start + 1);
+  if (first === OPEN_BRACE || first === OPEN_BRACKET) return skipContainer(from, start);
+  return skipScalar(from, start);
+}
+
+function skipContainer(from: BodyText, start: number): number {
+  const { bytes, end } = from;
+  let depth = 0;
+  let at = start;
+  while (at < end) {
+    const byte = bytes[at++];
+    if (byte === QUOTE) at = skipString(from, at);
+    else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) depth++;
+    else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) {
+      if (--depth === 0) return at;
+    }
+  }
+  throw new NotJson();
+}
+
+function skipScalar({ bytes, end }: BodyText, start: number): number {
+  for (let at = start; at < end; at++) {
+    const byte = bytes[at] as number;
+    if (byte !== COMMA && byte !== CLOSE_BRACE && byte !== CLOSE_BRACKET && byte > SPACE) continue;
+    if (at === start) break;
+    return at;
+  }
+  throw new NotJson();
+}
+
+/** Offset behind the string whose characters begin at `start`. */
+function skipString({ bytes, latin1, end }: BodyText, start: number): number {
+  for (let at = start; ; ) {
+    const quote = latin1.indexOf('"', at);
+    if (quote < 0 || quote >= end) throw new NotJson();
+    at = quote + 1;
+    let slash = quote;
+    while (slash > start && bytes[slash - 1] === BACKSLASH) slash--;
+    if ((quote - slash) % 2 === 0) return at;
+  }
+}
+
+/** Offset of the next byte that is no white space. */
+function behindSpace({ bytes, end }: BodyText, start: number): number {
+  let at = start;
+  while (at < end && (bytes[at] as number) <= SPACE) at++;
+  if (at >= end) throw new NotJson();
+  return at;
+}
 
 function holds(bytes: Uint8Array, at: number, name: Uint8Array): boolean {
   for (let i = 0; i < name.length; i++) if (bytes[at + i] !== name[i]) return false;

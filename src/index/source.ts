@@ -1,5 +1,5 @@
 // What the index reads: the ledger, through this much of its reader.
-import type { Leaf } from '../ledger/entry.ts';
+import type { BodyText, Leaf } from '../ledger/entry.ts';
 import { SealgateError } from '../lib/errors.ts';
 
 export interface SourceEntry {
@@ -11,6 +11,8 @@ export interface SourceEntry {
   readonly leafHash: string;
   readonly salt: Buffer;
   readonly body: Buffer;
+  /** The same where it was read. */
+  readonly text: BodyText;
 }
 
 export interface SourceShard {

@@ -131,7 +131,7 @@ export class IndexWriter implements Decisions {
   /** Adds the entry that follows the last one of the current shard. */
   add(entry: SourceEntry): void {
     const { shard, pos } = this.#next(entry.shard, entry.seq);
-    const facts = factsOf(entry.leaf, entry.body);
+    const facts = factsOf(entry.leaf, entry.text);
     this.#put(pos, this.#micros(entry.leaf.time) - TIME_ZERO, facts);
     if (facts.kind === 'decision') this.#remember(pos, { leafHash: entry.leafHash, uid: facts.uid });
     this.#addLinks(pos, facts);

@@ -66,3 +66,20 @@ export interface Leaf extends LeafExtra {
   /** Bytes of the body. */
   readonly size: number;
 }
+
+/**
+ * A body among the bytes that it was read with: it is bytes `start` … `end`. `latin1` is all of them as text, one character a
+ * byte, which costs less once for a pack than for each body.
+ */
+export interface BodyText {
+  readonly bytes: Buffer;
+  readonly latin1: string;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** A body by itself. */
+export function bodyText(body: Uint8Array): BodyText {
+  const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+  return { bytes, latin1: bytes.toString('latin1'), start: 0, end: bytes.length };
+}

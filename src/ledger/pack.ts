@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { SealgateError } from '../lib/errors.ts';
 import { SALT_BYTES } from './commitment.ts';
+import type { BodyText } from './entry.ts';
 
 export const MAX_PACK_ENTRIES = 256;
 /** Limit of a pack's records before compression, when it holds more than one. */
@@ -22,28 +23,61 @@ const MIN_CHUNK_BYTES = 64;
 /** Audit events become 15 times smaller, rarely more. */
 const USUAL_RATIO = 20;
 
-/** The body of one entry with its salt, both views into the unpacked data. */
-export interface Body {
+/** The body of one entry with its salt, both views into the unpacked data, and where it is in that. */
+export interface Body extends BodyText {
   readonly salt: Buffer;
   readonly body: Buffer;
 }
 
-/** A view costs as much as reading a few hundred bytes, and whoever reads bodies hardly ever asks for the salt. */
-class UnpackedBody implements Body {
-  readonly body: Buffer;
-  readonly #records: Buffer;
-  readonly #salt: number;
+/** The records of a pack, and as text when somebody asks for that. */
+class Records {
+  readonly bytes: Buffer;
+  #latin1: string | undefined;
 
-  constructor(records: Buffer, salt: number, length: number) {
+  constructor(bytes: Buffer) {
+    this.bytes = bytes;
+  }
+
+  get latin1(): string {
+    this.#latin1 ??= this.bytes.toString('latin1');
+    return this.#latin1;
+  }
+}
+
+/** A view costs as much as reading a few hundred bytes, and whoever reads bodies does not ask for all of this. */
+class UnpackedBody implements Body {
+  readonly start: number;
+  readonly end: number;
+  readonly #records: Records;
+
+  constructor(records: Records, start: number, end: number) {
     this.#records = records;
-    this.#salt = salt;
-    const start = salt + SALT_BYTES + LENGTH_BYTES;
-    this.body = records.subarray(start, start + length);
+    this.start = start;
+    this.end = end;
+  }
+
+  get bytes(): Buffer {
+    return this.#records.bytes;
+  }
+
+  get latin1(): string {
+    return this.#records.latin1;
+  }
+
+  get body(): Buffer {
+    return this.#records.bytes.subarray(this.start, this.end);
   }
 
   get salt(): Buffer {
-    return this.#records.subarray(this.#salt, this.#salt + SALT_BYTES);
+    const end = this.start - LENGTH_BYTES;
+    return this.#records.bytes.subarray(end - SALT_BYTES, end);
   }
+}
+
+/** What Zstandard's output can take at most (ZSTD_COMPRESSBOUND in zstd.h). */
+function compressBound(bytes: number): number {
+  const margin = bytes < 128 * 1024 ? (128 * 1024 - bytes) >> 11 : 0;
+  return Math.max(MIN_CHUNK_BYTES, bytes + (bytes >> 8) + margin);
 }
 
 export interface EncodedPack {
@@ -90,9 +124,9 @@ export class PackBuilder {
     const count = this.#count;
     this.clear();
     // Node collects the output in chunks, and where it fills the last one to the brim (by default, one pack in 16,384) an empty
-    // second frame follows: no longer one frame, as the format has it. In one chunk as large as the records that cannot be:
-    // output of that size is not used.
-    const chunkSize = Math.max(records.length, MIN_CHUNK_BYTES);
+    // second frame follows: no longer one frame, as the format has it. In one chunk as large as the worst case that cannot be,
+    // and Zstandard then writes into it directly, without a copy of the records and pages of its own for that.
+    const chunkSize = compressBound(records.length);
     const packed = zstdCompressSync(records, { params: ZSTD_PARAMS, chunkSize });
     if (packed.length < records.length) return { count, codec: CODEC_ZSTD, data: packed };
     return { count, codec: CODEC_NONE, data: records };
@@ -124,6 +158,7 @@ export function packSum(first: number, { count, codec, data }: EncodedPack): Buf
  */
 export function decodePack(codec: number, data: Uint8Array, count: number, maxBytes: number): Body[] {
   const records = unpack(codec, data, maxBytes);
+  const all = new Records(records);
   const bodies: Body[] = [];
   let at = 0;
   for (let i = 0; i < count; i++) {
@@ -133,7 +168,7 @@ export function decodePack(codec: number, data: Uint8Array, count: number, maxBy
     const length = records.readUInt32BE(salt + SALT_BYTES);
     at += RECORD_HEADER_BYTES + length;
     if (at > records.length) throw corrupt(`the body of record ${i} is cut off`);
-    bodies.push(new UnpackedBody(records, salt, length));
+    bodies.push(new UnpackedBody(all, at - length, at));
   }
   if (at !== records.length) throw corrupt(`${records.length - at} bytes follow the last record`);
   return bodies;

@@ -4,7 +4,7 @@
 import { existsSync, rmSync, statSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { SealgateError } from '../lib/errors.ts';
-import type { Leaf } from './entry.ts';
+import type { BodyText, Leaf } from './entry.ts';
 import { listShards } from './files.ts';
 import { leafHashHex, parseLeafText } from './leaf.ts';
 import { type Body, decodePack, MAX_PACK_BYTES, RECORD_HEADER_BYTES } from './pack.ts';
@@ -24,6 +24,8 @@ export interface Entry {
   /** 16 bytes: the HMAC key of the leaf's commitment to the body. */
   readonly salt: Buffer;
   readonly body: Buffer;
+  /** The body where it was read. */
+  readonly text: BodyText;
 }
 
 /** A checkpoint as it is stored: a signed note over the first `size` entries. */
@@ -71,21 +73,19 @@ class StoredEntry implements Entry {
   readonly shard: number;
   readonly seq: number;
   readonly leaf: Leaf;
-  readonly body: Buffer;
-  readonly #text: string;
+  readonly #leaf: string;
   readonly #stored: Body;
 
   constructor(shard: number, [seq, text]: LeafRow, leaf: Leaf, stored: Body) {
     this.shard = shard;
     this.seq = seq;
     this.leaf = leaf;
-    this.body = stored.body;
-    this.#text = text;
+    this.#leaf = text;
     this.#stored = stored;
   }
 
   get leafBytes(): Buffer {
-    return Buffer.from(this.#text, 'latin1');
+    return Buffer.from(this.#leaf, 'latin1');
   }
 
   get leafHash(): string {
@@ -94,6 +94,14 @@ class StoredEntry implements Entry {
 
   get salt(): Buffer {
     return this.#stored.salt;
+  }
+
+  get body(): Buffer {
+    return this.#stored.body;
+  }
+
+  get text(): BodyText {
+    return this.#stored;
   }
 }
 
@@ -152,9 +160,9 @@ export class LedgerReader {
     const end = Math.min(to ?? Number.POSITIVE_INFINITY, this.head(shard));
     for (let next = Math.max(0, from); next < end; ) {
       // Anew for each: it may have been closed while the caller was busy with the one before.
-      const chunk = this.#shard(shard).chunk(next, end);
-      yield* chunk;
-      next += chunk.length;
+      const { count, entries } = this.#shard(shard).chunk(next, end);
+      yield* entries;
+      next += count;
     }
   }
 
@@ -278,7 +286,7 @@ class ShardReader {
   }
 
   /** Entries from `from` on, at least one and not beyond `to`, which are committed: as many as a bounded read holds. */
-  chunk(from: number, to: number): Entry[] {
+  chunk(from: number, to: number): { readonly count: number; readonly entries: Iterable<Entry> } {
     const packs: PackRow[] = [];
     let bytes = 0;
     let end = from;
@@ -292,18 +300,22 @@ class ShardReader {
     }
     if (packs.length === 0) throw this.#corrupt(from, 'its body is missing');
     const rows = this.#statements.leaves.all(from, Math.min(to, end));
-    const entries: Entry[] = [];
+    return { count: Math.min(to, end) - from, entries: this.#entries(from, to, packs, rows) };
+  }
+
+  /** One by one: what was read of hundreds of entries at a time would outlive the youngest of the garbage. */
+  *#entries(from: number, to: number, packs: readonly PackRow[], rows: readonly LeafRow[]): Generator<Entry, void> {
+    let seq = from;
     for (const pack of packs) {
       let bodies: readonly Body[] | undefined;
-      for (let seq = from + entries.length; seq < Math.min(to, pack.first + pack.count); seq++) {
-        const row = rows[entries.length];
+      for (; seq < Math.min(to, pack.first + pack.count); seq++) {
+        const row = rows[seq - from];
         if (row?.[0] !== seq) throw this.#corrupt(seq, 'its leaf is missing');
         const leaf = this.#parse(row);
         bodies ??= this.#unpack(pack, leaf.size);
-        entries.push(this.#entry(row, leaf, bodies[seq - pack.first]));
+        yield this.#entry(row, leaf, bodies[seq - pack.first]);
       }
     }
-    return entries;
   }
 
   close(): void {
@@ -333,8 +345,9 @@ class ShardReader {
 
   #entry(row: LeafRow, leaf: Leaf, stored: Body | undefined): Entry {
     if (stored === undefined) throw this.#corrupt(leaf.seq, 'its body is missing');
-    if (stored.body.length !== leaf.size) {
-      throw this.#corrupt(leaf.seq, `its body has ${stored.body.length} bytes, not the ${leaf.size} of its leaf`);
+    const length = stored.end - stored.start;
+    if (length !== leaf.size) {
+      throw this.#corrupt(leaf.seq, `its body has ${length} bytes, not the ${leaf.size} of its leaf`);
     }
     return new StoredEntry(this.number, row, leaf, stored);
   }

@@ -8,6 +8,7 @@ import { commitment } from '../../../src/ledger/commitment.ts';
 import {
   type Append,
   type Appended,
+  bodyText,
   type EntryKind,
   type Leaf,
   type LeafExtra,
@@ -83,6 +84,7 @@ export class MemoryLedger implements LedgerSource {
       leafHash: leafHashHex(leafBytes),
       salt,
       body: bytes,
+      text: bodyText(bytes),
     };
     entries.push(entry);
     return entry;
