@@ -12,6 +12,7 @@ import { createRedeliveryWindow, type RedeliveryWindow, rebuild } from './audit/
 import type { LoadedSettings } from './config/loader.ts';
 import type { Settings } from './config/schema.ts';
 import type { Finding } from './detect/finding.ts';
+import { type CheckStatus, LedgerCheck } from './detect/ledger-check.ts';
 import { Watch } from './detect/watch.ts';
 import { type IndexView, openView } from './index/view.ts';
 import { openCertificates } from './kube/certificates.ts';
@@ -206,6 +207,17 @@ async function build(settings: Settings, digest: string, log: Log, started: Star
     onRecorded: (finding, events) => tellFinding(log, metrics, finding, events),
     onProblem: (error) => log.warn({ error }, 'the memory of the findings could not be written'),
   });
+  const selfCheck = new LedgerCheck({
+    ...{ settings: settings.ledger.selfCheck, ledgerDir: ledger.dir, vkey },
+    head: () => ledger.head(),
+    wall: () => systemClock().now(),
+    report: (finding) => watch.report(finding),
+    onChecked: (pass, { problemCount, entries }) =>
+      metrics.ledger.checked(pass, problemCount === 0, entries, Date.now()),
+    log: (level, fields, message) => log[level](fields, message),
+  });
+  started.add("the ledger's check of itself", () => selfCheck.close());
+  checks.push({ name: 'verification', check: () => verificationCheck(selfCheck.status()) });
   metrics.observe({
     webhookMissing: () => watch.missingSince !== undefined,
     head: () => ledger.head(),
@@ -361,6 +373,14 @@ function ledgerState(ledger: Ledger, failed: SealgateError | undefined): LedgerS
   const waiting = queued.decision.entries + queued.audit.entries;
   const detail = `shard ${shard}, ${size} entries, ${signedSize} signed`;
   return { failed: failed?.message, work: { waiting, done: commits }, detail };
+}
+
+/** Always ready: to stop recording would not mend what was recorded. */
+function verificationCheck({ wholeAt, problems }: CheckStatus): ReturnType<Check['check']> {
+  if (problems.length > 0) return { ok: true, detail: `NOT WHOLE: ${problems[0]}`, warning: true };
+  const detail =
+    wholeAt === undefined ? 'not verified yet' : `all of it was whole at ${new Date(wholeAt).toISOString()}`;
+  return { ok: true, detail };
 }
 
 /** Ready as long as decisions can be recorded; well before that it warns. */

@@ -343,6 +343,29 @@ export const settingsSchema = {
         description:
           'Days after its last entry from which a full shard leaves the volume, once all of it was read back from the mirror and found whole and locked. The newest shard and the one before it stay. 0: every shard stays. Above 0 it needs mirror.url, and locks that last longer.',
       },
+      selfCheck: section('The verification that the pod does itself (docs/findings.md).', {
+        intervalHours: {
+          type: 'integer',
+          minimum: 0,
+          maximum: 480,
+          default: 24,
+          description: 'Hours between two checks of the whole ledger. 0: none.',
+        },
+        newEntriesMinutes: {
+          type: 'integer',
+          minimum: 0,
+          maximum: 10_080,
+          default: 60,
+          description: 'Minutes between two checks of the open shard and what is new in it. 0: none.',
+        },
+        cpuPercent: {
+          type: 'integer',
+          minimum: 1,
+          maximum: 100,
+          default: 10,
+          description: 'Part of one core that a check takes.',
+        },
+      }),
     }),
     mirror: section('The copy in object storage that nobody can rewrite.', {
       url: {

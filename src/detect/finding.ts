@@ -18,6 +18,7 @@ export const RULES = [
   'failed-open',
   'exemption-set',
   'exemption-removed',
+  'ledger-check',
 ] as const;
 
 export type RuleName = (typeof RULES)[number];
@@ -64,6 +65,8 @@ export interface Finding {
   /** What was changed, by the names of the fields. */
   readonly changed?: readonly string[];
   readonly stretch?: Stretch;
+  /** What the verifier found, a sentence each. */
+  readonly problems?: readonly string[];
 }
 
 /** A finding and the entries that show it; none where no event does. */

@@ -80,6 +80,12 @@ export class Watch {
     this.#save();
   }
 
+  /** Records a finding that no event shows. Rejects as the ledger's append does; then it is tried again with the next batch. */
+  async report(finding: Finding): Promise<void> {
+    this.#recorder.add({ finding, events: [] });
+    await this.settled();
+  }
+
   /**
    * Given the newest entries of the ledger before the first batch, in their order: what a crash kept from being found is found
    * by `caughtUp`.

@@ -30,6 +30,7 @@ const FINDINGS = [
   { rule: 'failed-open', severities: ['high'] },
   { rule: 'exemption-set', severities: ['low', 'medium', 'high'] },
   { rule: 'exemption-removed', severities: ['info'] },
+  { rule: 'ledger-check', severities: ['critical'] },
 ] as const;
 
 const LISTENERS = ['admission', 'audit'] as const;
@@ -146,6 +147,22 @@ export function createMetrics(version: string) {
     },
   );
   const failed = counter('sealgate_ledger_failed_total', 'Times that the ledger had to stop acknowledging.');
+  const checkFailures = counter(
+    'sealgate_ledger_check_failures_total',
+    'Checks of the ledger that found something wrong.',
+  );
+  const checked = new Gauge({
+    name: 'sealgate_ledger_check_seconds',
+    help: 'When the ledger was last found whole, in seconds since the Unix epoch; 0 before the first time.',
+    labelNames: ['pass'],
+    registers,
+  });
+  const checkedEntries = new Gauge({
+    name: 'sealgate_ledger_check_entries',
+    help: 'Entries that the last check read.',
+    labelNames: ['pass'],
+    registers,
+  });
   const rolledBack = counter(
     'sealgate_ledger_breaks_total',
     'Starts that found another history on the volume than the mirror has, and began a new shard.',
@@ -187,6 +204,10 @@ export function createMetrics(version: string) {
   for (const because of ['entries', 'bytes', 'age', 'wal']) rotations.inc({ because }, 0);
   for (const { rule, severities } of FINDINGS) {
     for (const severity of severities) findings.inc({ rule, severity }, 0);
+  }
+  for (const pass of ['full', 'new']) {
+    checked.set({ pass }, 0);
+    checkedEntries.set({ pass }, 0);
   }
   for (const source of ['review', 'event']) redacted.inc({ source }, 0);
   for (const listener of LISTENERS) {
@@ -278,6 +299,12 @@ export function createMetrics(version: string) {
         commitSeconds.observe(info.seconds);
       },
       failed: () => failed.inc(),
+      /** `atMs`: milliseconds since the epoch. */
+      checked(pass: 'full' | 'new', whole: boolean, entries: number, atMs: number): void {
+        checkedEntries.set({ pass }, entries);
+        if (whole) checked.set({ pass }, atMs / 1000);
+        else checkFailures.inc();
+      },
       rolledBack: () => rolledBack.inc(),
       rotated: (because: 'entries' | 'bytes' | 'age' | 'wal') => rotations.inc({ because }),
       rotationPostponed: () => postponed.inc(),

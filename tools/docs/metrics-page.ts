@@ -33,6 +33,7 @@ const WATCH = `## What to watch
 | a mirror that lags behind, or cannot go on | \`sealgate_mirror_lag_seconds > 300\`; the reason: \`sum by (code) (increase(sealgate_mirror_errors_total[10m])) > 0\` |
 | a store that does not protect what it holds | \`sealgate_mirror_probe_failures > 0\` |
 | somebody else in the mirror | \`increase(sealgate_mirror_occupied_total[1h]) > 0 or sealgate_mirror_diverged_shards > 0\` |
+| a ledger that is not whole | \`increase(sealgate_ledger_check_failures_total[2h]) > 0\` |
 | an index that lags behind | \`sealgate_ledger_size - sealgate_index_size\` |
 | certificates that end | \`sealgate_certificate_expires_seconds - time() < 14 * 86400\` |
 `;
@@ -67,6 +68,7 @@ const VALUES: Readonly<Record<string, string>> = {
   policy: 'package path, for example `admission.images`',
   rule: 'see [findings](findings.md)',
   severity: '`info`, `low`, `medium`, `high`, `critical`',
+  pass: '`full`: all of the ledger; `new`: the open shard and what is new in it',
   action: '`deny`, `warn`, `audit`',
   listener: '`admission`, `audit`',
   certificate: '`server`; `ca`: the one that Sealgate issues under',
