@@ -15,6 +15,7 @@ const STATUSES: Readonly<Partial<Record<ErrorCode, number>>> = {
   LEDGER_UNSUPPORTED_FS: 24,
   KEY_EXPOSED: 25,
   KEY_PRIVATE: 26,
+  POLICY_INVALID: 27,
 };
 
 export function exitStatus(code: ErrorCode): number {

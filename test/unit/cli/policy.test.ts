@@ -56,9 +56,9 @@ describe('sealgate policy check', () => {
     expect((await policy('check', dir)).stdout).toContain('a\\u001b[2J.rego:');
   });
 
-  it('ends with 1 when opa cannot be run, and with 2 for an option that does not exist', async () => {
+  it('ends with 27 when opa cannot be run, and with 2 for an option that does not exist', async () => {
     const ran = await runCommandAsync(register, ['policy', 'check', '--opa', '/nonexistent/opa', folder({})]);
-    expect(ran).toMatchObject({ status: 1, stderr: expect.stringContaining('POLICY_INVALID: cannot run') });
+    expect(ran).toMatchObject({ status: 27, stderr: expect.stringContaining('POLICY_INVALID: cannot run') });
     expect((await policy('check', '--nonsense')).status).toBe(2);
   });
 });
