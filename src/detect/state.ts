@@ -46,12 +46,16 @@ interface Kept {
   readonly exempt: readonly (readonly [string, string])[];
 }
 
-/** Writes the file anew. Throws what the file system does. */
-export function saveState(file: string, state: State, mark: Mark): void {
-  const { configuration, before, missing, exempt } = state;
-  const kept: Kept = { v: 1, mark, configuration, before, missing, exempt: [...exempt] };
+/** What of the state outlives a restart, as text: the same text for the same. */
+export function keptState({ configuration, before, missing, exempt }: State): string {
+  const kept: Omit<Kept, 'v' | 'mark'> = { configuration, before, missing, exempt: [...exempt] };
+  return JSON.stringify(kept);
+}
+
+/** Writes the file anew, `kept` as keptState gives it. Throws what the file system does. */
+export function saveState(file: string, kept: string, mark: Mark): void {
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-  writeFileSync(`${file}.new`, JSON.stringify(kept), { mode: 0o600 });
+  writeFileSync(`${file}.new`, `${JSON.stringify({ v: 1, mark }).slice(0, -1)},${kept.slice(1)}`, { mode: 0o600 });
   renameSync(`${file}.new`, file);
 }
 

@@ -11,7 +11,7 @@ import { type FindingLedger, Recorder } from './recorder.ts';
 import { EVENT_RULES } from './rules.ts';
 import type { DetectSettings } from './settings.ts';
 import { createSight, type Sight, type Sighting, type Wanted } from './sighting.ts';
-import { exemptKey, loadState, type Mark, type State, saveState } from './state.ts';
+import { exemptKey, keptState, loadState, type Mark, type State, saveState } from './state.ts';
 
 export interface WatchOptions {
   readonly settings: DetectSettings;
@@ -25,6 +25,12 @@ export interface WatchOptions {
 
 const EVENT = jsonName('event');
 
+/**
+ * How often the file is written, in milliseconds, where nothing but the mark has moved: everybody waits for that. After a crash the
+ * events behind an older mark are judged once more, and what the ledger says of them already is not said again.
+ */
+const MARK_MS = 1000;
+
 export class Watch {
   readonly #options: WatchOptions;
   readonly #sight: Sight;
@@ -32,8 +38,10 @@ export class Watch {
   readonly #recorder: Recorder;
   /** The newest event that the rules were asked about. */
   #mark: Mark | undefined;
-  /** What the file has of it. */
+  /** What the file has of it, what it has beside that, and since when (performance.now). */
   #saved: Mark | undefined;
+  #kept = '';
+  #savedAt = Number.NEGATIVE_INFINITY;
   /** Events of the ledger that no finding names so far, from before this start; undefined once they are judged. */
   #early: { readonly place: Appended; readonly sighting: Sighting }[] | undefined = [];
   /** Places that the findings of the ledger name. */
@@ -139,9 +147,14 @@ export class Watch {
   #save(): void {
     const mark = this.#mark;
     if (mark === undefined || mark === this.#saved) return;
+    const kept = keptState(this.#state);
+    const now = performance.now();
+    if (kept === this.#kept && now - this.#savedAt < MARK_MS) return;
     try {
-      saveState(this.#options.file, this.#state, mark);
+      saveState(this.#options.file, kept, mark);
       this.#saved = mark;
+      this.#kept = kept;
+      this.#savedAt = now;
     } catch (error) {
       this.#options.onProblem(error);
     }
