@@ -520,6 +520,7 @@ async function openListeners(parts: ListenerParts): Promise<{
   const audit = await openTls(parts, 'audit', {
     path: settings.audit.path,
     bodyLimitBytes: settings.audit.bodyLimitBytes,
+    reusesBodies: true,
     handler: async (request) => {
       await rebuilt;
       return handle(request);

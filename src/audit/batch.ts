@@ -88,7 +88,7 @@ export async function readBatch(body: Buffer, peer: Peer, slab: BodySlab, parts:
     }
     const error = part.error ?? eventError(doc);
     if (error === undefined) {
-      const event = parts.redactor.event(doc);
+      const event = parts.redactor.event(doc, FOUND);
       if (event.changed) redacted++;
       events++;
       items.push({

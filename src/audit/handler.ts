@@ -82,16 +82,16 @@ function begin({ items }: Batch, { window, ledger }: AuditParts): Begun {
   const fresh: Append[] = [];
   const keys: (ContentKey | undefined)[] = [];
   /** The same event twice in one batch: which of `fresh` it is. */
-  const here = new Map<string, number>();
+  const here = new Map<ContentKey, number>();
   const duplicates: (Seen | number)[] = [];
   const sighted: { index: number; onRecorded: OnRecorded }[] = [];
   for (const { entry, key, onRecorded } of items) {
-    const seen = key === undefined ? undefined : (here.get(key.text) ?? window.find(key));
+    const seen = key === undefined ? undefined : (here.get(key) ?? window.find(key));
     if (seen !== undefined) {
       duplicates.push(seen);
       continue;
     }
-    if (key !== undefined) here.set(key.text, fresh.length);
+    if (key !== undefined) here.set(key, fresh.length);
     if (onRecorded !== undefined) sighted.push({ index: fresh.length, onRecorded });
     fresh.push(entry);
     keys.push(key);

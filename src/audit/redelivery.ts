@@ -13,29 +13,20 @@ export interface Place {
   readonly seq: number;
 }
 
-/** 128 bits of the SHA-256 of an event as recorded: four 32-bit words, and the same as a key of a Map. */
-export interface ContentKey {
-  readonly words: readonly [number, number, number, number];
-  readonly text: string;
-}
+/** The SHA-256 of an event as recorded, a character a byte. Half of it is what is compared. */
+export type ContentKey = string;
 
 /** The key of an event's bytes after redaction: what the ledger can be asked for again after a restart. */
 export function contentKey(event: Uint8Array): ContentKey {
   // As a string: Node makes an ArrayBuffer for 'buffer', which costs more than the hash.
-  const digest = hash('sha256', event, 'latin1');
-  return {
-    words: [wordAt(digest, 0), wordAt(digest, 4), wordAt(digest, 8), wordAt(digest, 12)],
-    text: digest.slice(0, 16),
-  };
+  return hash('sha256', event, 'latin1');
 }
 
-/** Four characters, a byte each, as a 32-bit integer. */
-function wordAt(latin1: string, at: number): number {
+/** The i-th four characters of a key, a byte each, as a 32-bit integer. */
+function wordOf(key: ContentKey, i: number): number {
+  const at = i * 4;
   return (
-    latin1.charCodeAt(at) |
-    (latin1.charCodeAt(at + 1) << 8) |
-    (latin1.charCodeAt(at + 2) << 16) |
-    (latin1.charCodeAt(at + 3) << 24)
+    key.charCodeAt(at) | (key.charCodeAt(at + 1) << 8) | (key.charCodeAt(at + 2) << 16) | (key.charCodeAt(at + 3) << 24)
   );
 }
 
@@ -159,10 +150,10 @@ class Window implements RedeliveryWindow {
   }
 
   find(key: ContentKey): Seen | undefined {
-    const pending = this.#pending.get(key.text);
+    const pending = this.#pending.get(key);
     if (pending !== undefined) return async () => placeAt(await pending.recorded, pending.index);
     this.#forget(this.#now());
-    const slot = (this.#table[this.#probe(key.words)] as number) - 1;
+    const slot = (this.#table[this.#probe(key)] as number) - 1;
     if (slot < 0) return undefined;
     const at = slot * SLOT;
     const low = (this.#ring[at + 5] as number) >>> 0;
@@ -171,13 +162,13 @@ class Window implements RedeliveryWindow {
 
   begin(keys: readonly (ContentKey | undefined)[], recorded: Promise<readonly Place[]>): void {
     keys.forEach((key, index) => {
-      if (key !== undefined) this.#pending.set(key.text, { index, recorded });
+      if (key !== undefined) this.#pending.set(key, { index, recorded });
     });
     const settle = (places: readonly Place[]) => {
       const time = this.#now();
       keys.forEach((key, index) => {
         if (key === undefined) return;
-        this.#pending.delete(key.text);
+        this.#pending.delete(key);
         const place = places[index];
         if (place !== undefined) this.remember(key, place, time);
       });
@@ -185,23 +176,23 @@ class Window implements RedeliveryWindow {
     recorded.then(settle, () => settle([]));
   }
 
-  remember({ words }: ContentKey, { shard, seq }: Place, time: number): void {
+  remember(key: ContentKey, { shard, seq }: Place, time: number): void {
     const { maxEvents, seconds } = this.#limits;
     const now = this.#now();
     this.#forget(now);
     if (maxEvents === 0 || time <= now - seconds * 1000) return;
-    if (this.#table[this.#probe(words)] !== 0) return;
+    if (this.#table[this.#probe(key)] !== 0) return;
     if (this.#size === maxEvents) this.#drop();
     const slot = (this.#oldest + this.#size) % maxEvents;
     const at = slot * SLOT;
-    for (let i = 0; i < WORDS; i++) this.#ring[at + i] = words[i] as number;
+    for (let i = 0; i < WORDS; i++) this.#ring[at + i] = wordOf(key, i);
     this.#ring[at + 4] = shard;
     this.#ring[at + 5] = seq | 0;
     this.#ring[at + 6] = Math.floor(seq / 2 ** 32);
     this.#times[slot] = time;
     this.#size++;
     // Dropping moved others about: the free place is looked for only now.
-    this.#table[this.#probe(words)] = slot + 1;
+    this.#table[this.#probe(key)] = slot + 1;
   }
 
   /** Drops what is older than the limit. */
@@ -213,7 +204,7 @@ class Window implements RedeliveryWindow {
   /** Drops the oldest, and moves those behind it in the table forward that would not be found otherwise. */
   #drop(): void {
     const mask = this.#table.length - 1;
-    let free = this.#probe(this.#wordsOf(this.#oldest));
+    let free = this.#placeOf(this.#oldest);
     this.#oldest = (this.#oldest + 1) % this.#limits.maxEvents;
     this.#size--;
     for (let at = (free + 1) & mask; this.#table[at] !== 0; at = (at + 1) & mask) {
@@ -227,29 +218,26 @@ class Window implements RedeliveryWindow {
   }
 
   /** Place in the table of the slot with this key, or the free place where it would be. */
-  #probe(words: ContentKey['words']): number {
+  #probe(key: ContentKey): number {
+    const a = wordOf(key, 0);
+    const b = wordOf(key, 1);
+    const c = wordOf(key, 2);
+    const d = wordOf(key, 3);
+    const ring = this.#ring;
     const mask = this.#table.length - 1;
-    let at = words[0] & mask;
+    let at = a & mask;
     for (; this.#table[at] !== 0; at = (at + 1) & mask) {
       const slot = ((this.#table[at] as number) - 1) * SLOT;
-      if (this.#holds(slot, words)) break;
+      if (ring[slot] === a && ring[slot + 1] === b && ring[slot + 2] === c && ring[slot + 3] === d) break;
     }
     return at;
   }
 
-  #holds(slot: number, words: ContentKey['words']): boolean {
-    const ring = this.#ring;
-    return (
-      ring[slot] === words[0] &&
-      ring[slot + 1] === words[1] &&
-      ring[slot + 2] === words[2] &&
-      ring[slot + 3] === words[3]
-    );
-  }
-
-  #wordsOf(slot: number): ContentKey['words'] {
-    const at = slot * SLOT;
-    const word = (i: number) => this.#ring[at + i] as number;
-    return [word(0), word(1), word(2), word(3)];
+  /** Place in the table of this slot, which is in it. */
+  #placeOf(slot: number): number {
+    const mask = this.#table.length - 1;
+    let at = (this.#ring[slot * SLOT] as number) & mask;
+    while (this.#table[at] !== slot + 1) at = (at + 1) & mask;
+    return at;
   }
 }

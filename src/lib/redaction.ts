@@ -1,4 +1,5 @@
 // What admission/ and audit/ ask of redact/, which they may not import: the composition root hands it to them.
+import type { EventNodes } from './audit-event.ts';
 import type { JsonDocument } from './json-document.ts';
 
 /** A document without what must not be recorded. */
@@ -15,6 +16,6 @@ export interface Redacted {
 export interface Redactor {
   /** An AdmissionReview, as scanned; the result does not depend on `doc` staying as it is. */
   review(doc: JsonDocument): Redacted;
-  /** An audit event, as scanned (it may be a part of a larger text). */
-  event(doc: JsonDocument): Redacted;
+  /** An audit event, as scanned (it may be a part of a larger text). `found`: its parts, where they were looked up before. */
+  event(doc: JsonDocument, found?: EventNodes): Redacted;
 }

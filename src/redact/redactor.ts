@@ -1,5 +1,6 @@
 // Removes from an AdmissionReview or an audit event what must never be recorded, before anything is hashed, stored or logged.
 // docs/redaction.md lists what that is.
+import { type EventNodes, eventNodes, findEvent, PART } from '../lib/audit-event.ts';
 import { type JsonDocument, jsonName, jsonNames, NONE, type Node } from '../lib/json-document.ts';
 import { splice } from '../lib/json-splice.ts';
 import type { Redacted, Redactor } from '../lib/redaction.ts';
@@ -23,12 +24,7 @@ const RESPONSE_OBJECT = jsonName('responseObject');
 const REQUEST_URI = jsonName('requestURI');
 const ANNOTATIONS = jsonName('annotations');
 
-/** What tells whether an event has to be walked; behind each list, the places of its names in what is found. */
-const EVENT_NAMES = jsonNames(['requestURI', 'objectRef', 'requestObject', 'responseObject']);
-const EVENT_URI = 0;
-const EVENT_REF = 1;
-const EVENT_REQUEST = 2;
-const EVENT_RESPONSE = 3;
+/** What tells whether an event has to be walked, beside parts of it; behind the list, the places of its names in what is found. */
 const REF_NAMES = jsonNames(['apiGroup', 'resource', 'subresource', 'namespace', 'name']);
 const REF_GROUP = 0;
 const REF_RESOURCE = 1;
@@ -36,7 +32,7 @@ const REF_SUBRESOURCE = 2;
 const REF_NAMESPACE = 3;
 const REF_NAME = 4;
 /** What is found, used and forgotten within one call: new ones for each event would be a quarter of its garbage. */
-const EVENT_FOUND = new Int32Array(EVENT_NAMES.names.length);
+const EVENT_FOUND = eventNodes();
 const REF_FOUND = new Int32Array(REF_NAMES.names.length);
 
 /** An event without objectRef: what its URI says. */
@@ -54,7 +50,7 @@ export function createRedactor(settings: RedactSettings): Redactor {
   const onEvents = rules.fields.filter((rule) => rule.kind === 'Event' && rule.group === 'audit.k8s.io');
   return {
     review: (doc) => redactReview(doc, rules, onReviews, suspicious),
-    event: (doc) => redactEvent(doc, rules, onEvents, suspicious),
+    event: (doc, found) => redactEvent(doc, found ?? look(doc), rules, onEvents, suspicious),
   };
 }
 
@@ -80,17 +76,26 @@ function redactReview(doc: JsonDocument, rules: Rules, own: readonly FieldRule[]
   return finish(doc, walk, removed);
 }
 
-function redactEvent(doc: JsonDocument, rules: Rules, own: readonly FieldRule[], suspicious: Suspicious): Redacted {
-  const found = EVENT_FOUND;
-  doc.findAll(0, EVENT_NAMES, found);
-  const uri = doc.text(found[EVENT_URI] as Node) ?? '';
+function look(doc: JsonDocument): EventNodes {
+  findEvent(doc, 0, EVENT_FOUND);
+  return EVENT_FOUND;
+}
+
+function redactEvent(
+  doc: JsonDocument,
+  found: EventNodes,
+  rules: Rules,
+  own: readonly FieldRule[],
+  suspicious: Suspicious,
+): Redacted {
+  const uri = doc.text(found[PART.requestURI] as Node) ?? '';
   const session = isSession(uri);
-  const hint = eventHint(doc, found[EVENT_REF] as Node, uri, rules);
-  const body = found[EVENT_REQUEST] as Node;
+  const hint = eventHint(doc, found[PART.objectRef] as Node, uri, rules);
+  const body = found[PART.requestObject] as Node;
   // A patch may be a list of operations, or a text.
   const plain = (body === NONE || doc.isObject(body)) && own.length === 0 && !session;
   // A hint is about the objects: at level Metadata there are none.
-  const hinted = hint !== NO_HINT && (body !== NONE || found[EVENT_RESPONSE] !== NONE);
+  const hinted = hint !== NO_HINT && (body !== NONE || found[PART.responseObject] !== NONE);
   if (!hinted && plain && !hasTellingParameter(uri) && !suspicious(doc)) return unchanged(doc);
   const removed = new RemovedValues(known(hint));
   const walk = new Walk(doc, rules, removed);

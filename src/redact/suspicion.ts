@@ -5,6 +5,7 @@ import { KIND, type Rules } from './walk.ts';
 
 /** Kinds whose name ends so have a command or a path. */
 const SESSION_KIND = /(?:Exec|Proxy)Options$/;
+const OPTIONS = Buffer.from('Options"');
 /** A longer string has no use as a kind or as the key of an annotation, however it is escaped. */
 const MAX_ESCAPED = 6 * 300;
 
@@ -18,7 +19,12 @@ export function createSuspicion(rules: Rules): (doc: JsonDocument) => boolean {
   const lengths = new Uint8Array(Math.max(...sizes) + 1);
   for (const size of sizes) lengths[size] = 1;
 
+  const kindLengths = new Set([...kinds].map((kind) => Buffer.byteLength(kind) + 2));
   const isSuspiciousKind = (doc: JsonDocument, node: Node): boolean => {
+    // Of nearly every kind its length and its end say that it is none: nothing is decoded then.
+    if (node < doc.count && !doc.isEscaped(node) && !kindLengths.has(doc.end(node) - doc.start(node))) {
+      if (!endsWith(doc, node, OPTIONS)) return false;
+    }
     const kind = node < doc.count ? doc.text(node) : undefined;
     return kind !== undefined && (kinds.has(kind) || SESSION_KIND.test(kind));
   };
@@ -34,4 +40,10 @@ export function createSuspicion(rules: Rules): (doc: JsonDocument) => boolean {
   };
 
   return (doc) => doc.someString(lengths, (node) => isSuspicious(doc, node));
+}
+
+function endsWith(doc: JsonDocument, node: Node, end: Uint8Array): boolean {
+  const at = doc.end(node) - end.length;
+  for (let i = 0; i < end.length; i++) if (doc.bytes[at + i] !== end[i]) return false;
+  return true;
 }

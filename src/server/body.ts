@@ -1,5 +1,6 @@
 // Reads a request's body under two limits: its own, and that of all bodies of a listener together.
 import type { IncomingMessage } from 'node:http';
+import { type BodyRoom, ROOM_BYTES } from './body-room.ts';
 
 /** What a request takes besides its body, so that tiny ones are bounded in number too. */
 const REQUEST_BYTES = 4096;
@@ -43,6 +44,9 @@ export class ByteBudget {
 export class Body {
   readonly #message: IncomingMessage;
   readonly #budget: ByteBudget;
+  readonly #room: BodyRoom | undefined;
+  /** Of the room: what the body is put together in. */
+  #whole: Buffer | undefined;
   #chunks: Buffer[] = [];
   /** Where small pieces are gathered, and how much of it is filled; it follows the chunks. */
   #gathered: Buffer = Buffer.alloc(0);
@@ -50,9 +54,11 @@ export class Body {
   #size = 0;
   #held = 0;
 
-  constructor(message: IncomingMessage, budget: ByteBudget) {
+  /** With `room`, the body's bytes are another one's after `release`. */
+  constructor(message: IncomingMessage, budget: ByteBudget, room?: BodyRoom) {
     this.#message = message;
     this.#budget = budget;
+    this.#room = room;
   }
 
   /** Calls one of the two once; neither when the connection ends before the body does. */
@@ -67,14 +73,14 @@ export class Body {
       // The first chunk pays for the request, too.
       const cost = chunk.length + (this.#held === 0 ? REQUEST_BYTES : 0);
       if (!this.#budget.take(cost)) return stop('overloaded');
+      if (this.#held === 0) this.#findRoom();
       this.#held += cost;
-      this.#size += chunk.length;
       this.#add(chunk);
+      this.#size += chunk.length;
     };
     const onEnd = () => {
       this.#flush();
-      const [first] = this.#chunks;
-      const body = this.#chunks.length === 1 && first !== undefined ? first : Buffer.concat(this.#chunks, this.#size);
+      const body = this.#together();
       this.#chunks = [];
       done(body);
     };
@@ -88,9 +94,36 @@ export class Body {
     this.#chunks = [];
     this.#gathered = Buffer.alloc(0);
     this.#filled = 0;
+    if (this.#whole !== undefined) this.#room?.give(this.#whole);
+    this.#whole = undefined;
+  }
+
+  /** A body that is announced goes where there is room for it already: only what has arrived may take new memory. */
+  #findRoom(): void {
+    const announced = Number(this.#message.headers?.['content-length'] ?? 0);
+    if (announced >= ROOM_BYTES) this.#whole = this.#room?.find(announced);
+  }
+
+  /** What arrived, as one. */
+  #together(): Buffer {
+    const [first] = this.#chunks;
+    if (this.#whole !== undefined) return this.#whole.subarray(0, this.#size);
+    if (this.#chunks.length === 1 && first !== undefined) return first;
+    if (this.#room === undefined || this.#size < ROOM_BYTES) return Buffer.concat(this.#chunks, this.#size);
+    const whole = this.#room.take(this.#size);
+    let at = 0;
+    for (const chunk of this.#chunks) at += chunk.copy(whole, at);
+    this.#whole = whole;
+    return whole.subarray(0, at);
   }
 
   #add(chunk: Buffer): void {
+    if (this.#whole !== undefined) {
+      // More than was announced is the parser's to refuse: a part of it would be taken for the whole.
+      if (chunk.copy(this.#whole, this.#size) < chunk.length)
+        throw new Error('a body is longer than its Content-Length');
+      return;
+    }
     if (chunk.length >= SMALL_BYTES) {
       this.#flush();
       this.#chunks.push(chunk);

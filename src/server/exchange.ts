@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { HttpAnswer, HttpHandler, Peer } from '../lib/http.ts';
 import type { Log } from '../lib/log.ts';
 import { Body, type ByteBudget } from './body.ts';
+import type { BodyRoom } from './body-room.ts';
 import { Received } from './received.ts';
 import {
   INTERNAL,
@@ -21,6 +22,8 @@ export interface Route {
   readonly method: string;
   readonly path: string;
   readonly bodyLimitBytes: number;
+  /** Nobody uses anything of a body once it is answered: then its memory is for the next one. */
+  readonly reusesBodies?: boolean;
   readonly handler: HttpHandler;
 }
 
@@ -30,6 +33,8 @@ export interface Host {
   readonly name: string;
   readonly routes: ReadonlyMap<string, Route>;
   readonly budget: ByteBudget;
+  /** Where bodies of routes arrive that reuse them. */
+  readonly room: BodyRoom;
   readonly log: Pick<Log, 'error'>;
   /** Whether connections are closed after their answer. */
   readonly closing: boolean;
@@ -43,7 +48,7 @@ export class Exchange {
   readonly #host: Host;
   readonly #message: IncomingMessage;
   readonly #response: ServerResponse;
-  readonly #body: Body;
+  #body: Body;
   #received: Received | undefined;
   #stage: Stage = 'reading';
   #ended = false;
@@ -73,6 +78,7 @@ export class Exchange {
     if (route === undefined) return this.#refuse(UNKNOWN_PATH);
     const rejection = this.#judge(route);
     if (rejection !== undefined) return this.#refuse(rejection);
+    if (route.reusesBodies === true) this.#body = new Body(this.#message, this.#host.budget, this.#host.room);
     this.#body.read(
       route.bodyLimitBytes,
       (body) => {

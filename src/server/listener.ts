@@ -8,6 +8,7 @@ import { messageOf, SealgateError } from '../lib/errors.ts';
 import type { Peer } from '../lib/http.ts';
 import type { Log } from '../lib/log.ts';
 import { ByteBudget } from './body.ts';
+import { BodyRoom } from './body-room.ts';
 import { Exchange, type Host, type Route } from './exchange.ts';
 import { listen } from './listen.ts';
 import { peerOf } from './peer.ts';
@@ -94,6 +95,7 @@ class Listener implements TlsListener, Host {
   readonly name: string;
   readonly routes: ReadonlyMap<string, Route>;
   readonly budget: ByteBudget;
+  readonly room = new BodyRoom();
   readonly log: Pick<Log, 'error'>;
   readonly #options: ListenerOptions;
   readonly #server: Server;
