@@ -1,6 +1,5 @@
 // The one composition root of the pod: builds every part from the inside out, connects them, and stops them from the outside in.
 import { existsSync, mkdirSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createAdmissionHandler } from './admission/handler.ts';
@@ -33,16 +32,16 @@ import { type Mirrored, openMirrored } from './mirror/mirrored.ts';
 import type { WitnessData } from './mirror/protocol.ts';
 import { checkAtStart, type StartCheck } from './mirror/start-check.ts';
 import { readWitnessPolicy } from './mirror/witness-policy.ts';
-import { startEngine } from './policy/engine.ts';
-import type { BundleInfo, PolicyEngine } from './policy/types.ts';
+import type { PolicyEngine } from './policy/types.ts';
 import { createRedactor } from './redact/redactor.ts';
+import { followPolicies, policyEntry, startPolicies } from './serve-policies.ts';
 import type { Route } from './server/exchange.ts';
 import { type Check, createHealthHandler } from './server/health.ts';
 import { openHttpListener } from './server/http-listener.ts';
 import { openListener, type TlsListener } from './server/listener.ts';
 import { createMetrics, type Metrics } from './server/metrics.ts';
 import { createMirrorMetrics } from './server/mirror-metrics.ts';
-import { certificateCheck, type LedgerState, ledgerCheck, policyCheck } from './server/readiness.ts';
+import { certificateCheck, type LedgerState, ledgerCheck } from './server/readiness.ts';
 
 const MIB = 2 ** 20;
 /** Results, failures and prints of a decision are bounded each, and in number (admission/verdict.ts). */
@@ -96,7 +95,8 @@ async function build(settings: Settings, digest: string, log: Log, started: Star
   const metrics = createMetrics(VERSION);
 
   // Policies first: a mistake in them is found before anything is written.
-  const engine = await startPolicies(settings, metrics, log);
+  const policies = await startPolicies(settings, metrics, log);
+  const { engine } = policies;
   started.add('policies', () => engine.close());
 
   // Health opens before and closes after all that it tells of.
@@ -156,7 +156,9 @@ async function build(settings: Settings, digest: string, log: Log, started: Star
   checks.push(ledgerCheck(() => ledgerState(ledger, failed), monotonic));
   checks.push({ name: 'space', check: () => spaceCheck(ledger.space()) });
   await ledger.append('decision', [policyEntry(engine.bundle)]);
-  checks.push(policyCheck(() => ({ ...engine.stats(), detail: engine.bundle.digest }), monotonic));
+  const followed = followPolicies(policies, ledger, metrics, log);
+  started.add('the policy folder and the inventory', () => followed.close());
+  checks.push(...followed.checks);
 
   /** The mirror did not answer at start, and now it has another history of the shard that is written: the next start deals with it. */
   const restartWhenBroken = async (): Promise<void> => {
@@ -437,26 +439,12 @@ function tellNotice(log: Log, { ledger }: Metrics, notice: LedgerNotice): void {
   }
 }
 
-function startPolicies({ policy }: Settings, metrics: Metrics, log: Log): Promise<PolicyEngine> {
-  const maxBytes = policy.memoryLimitMiB * MIB;
-  return startEngine({
-    dir: policy.dir,
-    opa: policy.opa,
-    workers: policy.workers === 0 ? availableParallelism() : policy.workers,
-    timeLimitMs: policy.timeLimitMs,
-    maxPending: policy.maxPending,
-    memory: { maxBytes, recycleBytes: Math.min(64 * MIB, maxBytes / 2), heapMb: 256 },
-    onWorkerReplaced: (reason) => {
-      metrics.policy.workerReplaced();
-      log.warn({ reason }, 'a policy worker was replaced');
-    },
-  });
-}
-
 /** The engine, with what it finds counted. */
 function counted(engine: PolicyEngine, metrics: Metrics): Pick<PolicyEngine, 'bundle' | 'evaluate'> {
   return {
-    bundle: engine.bundle,
+    get bundle() {
+      return engine.bundle;
+    },
     evaluate: async (facts, input, deadline) => {
       const evaluation = await engine.evaluate(facts, input, deadline);
       metrics.policy.evaluated(evaluation.results, evaluation.failures);
@@ -640,14 +628,4 @@ function loadKeys(
 
 function logName({ identity }: Settings): string {
   return `${identity.domain}/${identity.cluster}/${identity.replica}`;
-}
-
-/** The bodies of entries that only the composition root writes. */
-function policyEntry(bundle: BundleInfo) {
-  const policies = bundle.policies.map(({ policy, rules }) => ({
-    policy,
-    rules: rules.map(({ rule, action, severity }) => ({ rule, action, severity })),
-  }));
-  const body = { bundle: bundle.digest, files: bundle.files, policies };
-  return { kind: 'policy', extra: { bundle: bundle.digest }, body: Buffer.from(JSON.stringify(body)) } as const;
 }

@@ -18,6 +18,8 @@ export interface Verdict {
   readonly prints: Evaluation['prints'];
   readonly evaluated: readonly string[];
   readonly bundle: string;
+  /** With which update of the changing data, and what is known of it: how new the inventory is. */
+  readonly data?: { readonly revision: number; readonly [about: string]: unknown };
   /** How many results, failures and prints were left out. */
   readonly omitted?: number;
 }
@@ -54,6 +56,9 @@ export function recordable(evaluation: Evaluation, redacted: Redacted): Verdict 
     prints: prints.slice(0, MAX_KEPT).map((print) => ({ ...print, message: scrub(print.message) })),
     evaluated: evaluation.evaluated,
     bundle: evaluation.bundle,
+    ...(evaluation.data === undefined
+      ? {}
+      : { data: { revision: evaluation.data.revision, ...evaluation.data.about } }),
     ...(omitted > 0 ? { omitted } : {}),
   };
 }

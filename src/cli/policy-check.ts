@@ -1,5 +1,6 @@
 // `sealgate policy check`: the findings about a policy folder, for a person or as JSON.
-import { checkFolder, type Finding, type FolderCheck } from '../policy/check.ts';
+import { checkFolder, type FolderCheck } from '../policy/check.ts';
+import type { Finding } from '../policy/finding.ts';
 import { fail } from './failure.ts';
 import { escapeTerminal } from './terminal.ts';
 

@@ -47,11 +47,34 @@ function tooSmall(settings: Settings, locate: (path: readonly string[]) => strin
       `${locate(['ledger', 'lowSpaceBytes'])}: must be at least ledger.reserveBytes (${ledger.reserveBytes}), so that it warns before anything is refused`,
     );
   }
-  problems.push(...retentionProblems(settings, locate), ...withoutMirror(settings, locate));
+  problems.push(
+    ...retentionProblems(settings, locate),
+    ...withoutMirror(settings, locate),
+    ...inventoryProblems(settings, locate),
+  );
   if (admission.deadlineMarginMs >= admission.maxDeadlineMs) {
     problems.push(
       `${locate(['admission', 'deadlineMarginMs'])}: must be less than admission.maxDeadlineMs (${admission.maxDeadlineMs})`,
     );
+  }
+  return problems;
+}
+
+/** Bytes of an instance's memory for a byte of JSON, about, where objects are what Kubernetes has. */
+const MEMORY_FACTOR = 10;
+
+function inventoryProblems({ inventory, policy }: Settings, locate: (path: readonly string[]) => string): string[] {
+  const { resources, maxMiB } = inventory;
+  if (resources.length === 0) return [];
+  const at = locate(['inventory', 'resources']);
+  const names = resources.map(({ group = '', version, resource }) => `${group}/${version}/${resource}`);
+  const twice = names.filter((name, i) => names.indexOf(name) !== i);
+  const problems = twice.map((name) => `${at}: ${name.replace(/^\//, '')} twice: one entry for each resource`);
+  if (resources.some(({ group = '', resource }) => group === '' && resource === 'secrets'))
+    problems.push(`${at}: secrets: policies must not see the values of Secrets, because what they say is recorded`);
+  if (maxMiB * MEMORY_FACTOR > policy.memoryLimitMiB) {
+    const least = `policy.memoryLimitMiB (${policy.memoryLimitMiB}) must be at least ${MEMORY_FACTOR} times as much`;
+    problems.push(`${locate(['inventory', 'maxMiB'])}: ${least}: lower this or raise that`);
   }
   return problems;
 }

@@ -592,6 +592,69 @@ export const settingsSchema = {
         default: 512,
         description: 'Most memory of one thread for policies, their data and the request.',
       },
+      reloadSeconds: {
+        type: 'integer',
+        minimum: 0,
+        maximum: 3600,
+        default: 5,
+        description:
+          'Time between looks at the folder. One that has changed is made active when two looks see the same and nothing is wrong with it. 0: it is read at start only.',
+      },
+      runTests: {
+        type: 'boolean',
+        default: true,
+        description: "Whether the folder's own tests (`*_test.rego`) have to pass before it becomes active.",
+      },
+    }),
+    inventory: section('Objects of the cluster that policies see as `data.inventory` (docs/policies.md).', {
+      resources: {
+        type: 'array',
+        maxItems: 64,
+        default: [],
+        description: 'What is followed. Sealgate has to be allowed to list and watch it. Secrets are refused.',
+        examples: [[{ group: 'networking.k8s.io', version: 'v1', resource: 'ingresses' }]],
+        items: {
+          type: 'object',
+          additionalProperties: false,
+          required: ['version', 'resource'],
+          properties: {
+            group: {
+              type: 'string',
+              maxLength: 253,
+              pattern: '^[a-z0-9.-]*$',
+              description: 'API group. Default: the core group.',
+            },
+            version: { type: 'string', minLength: 1, maxLength: 63, pattern: '^[a-z0-9]+$', description: 'Version.' },
+            resource: {
+              type: 'string',
+              minLength: 1,
+              maxLength: 253,
+              pattern: '^[a-z0-9.-]+$',
+              description: 'Plural name in the API.',
+            },
+            labelSelector: { type: 'string', minLength: 1, description: 'Only objects with these labels.' },
+            fieldSelector: { type: 'string', minLength: 1, description: 'Only objects with these fields.' },
+          },
+        },
+      },
+      maxObjects: {
+        type: 'integer',
+        minimum: 1,
+        maximum: 1_000_000,
+        default: 50_000,
+        description: 'Most objects. More are left out, which is told by readiness, a metric, and each decision.',
+      },
+      maxMiB: {
+        type: 'integer',
+        minimum: 1,
+        maximum: 1024,
+        default: 32,
+        description: 'Most JSON of those objects. In each policy thread it takes about ten times as much.',
+      },
+      kubeconfig: {
+        ...file,
+        description: 'How to reach the API server from outside of the cluster. Default: as a pod.',
+      },
     }),
     redact: section('What is never recorded, besides the values of Secrets and tokens.', {
       fields: {

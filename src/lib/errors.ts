@@ -28,6 +28,7 @@ export const ERROR_CODES = {
   POLICY_TIMEOUT: 'a policy ran past its time limit',
   POLICY_FAILED: 'a policy failed while it ran',
   POLICY_OVERLOADED: 'too many evaluations are waiting',
+  KUBE_API_FAILED: 'the Kubernetes API server does not answer, or refuses',
   REQUEST_INVALID: 'a request is malformed',
   REQUEST_TOO_LARGE: 'a request body is over the limit',
   REQUEST_TOO_DEEP: 'a JSON document is nested too deeply',

@@ -40,7 +40,14 @@ export interface StagedFolder {
 
 /** Reads the folder and gives a copy of it to `use`; removed afterwards. Throws what readSources throws. */
 export async function withStaged<T>(dir: string, use: (staged: StagedFolder) => Promise<T>): Promise<T> {
-  const sources = readSources(dir);
+  return await withSources(readSources(dir), use);
+}
+
+/** As withStaged, with files that were read before. */
+export async function withSources<T>(
+  sources: readonly SourceFile[],
+  use: (staged: StagedFolder) => Promise<T>,
+): Promise<T> {
   const work = mkdtempSync(join(tmpdir(), 'sealgate-build-'));
   try {
     const staged = join(work, 'bundle');
@@ -55,14 +62,25 @@ export async function withStaged<T>(dir: string, use: (staged: StagedFolder) => 
  * Compiles the folder `dir` with the opa binary `opa`. Throws POLICY_INVALID with file and line for what does not parse
  * or compile, for wrong METADATA, and for built-ins that are not available.
  */
-export function buildBundle(opa: string, dir: string): Promise<CompiledBundle> {
-  return withStaged(dir, async (staged) => {
+export async function buildBundle(opa: string, dir: string): Promise<CompiledBundle> {
+  return await buildSources(opa, readSources(dir));
+}
+
+/** As buildBundle, with files that were read before. */
+export function buildSources(opa: string, sources: readonly SourceFile[]): Promise<CompiledBundle> {
+  return withSources(sources, async (staged) => {
     const { digest, files } = digestSources(staged.sources);
     const modules = await parseModules(opa, staged.dir, regoPaths(staged.sources));
     const policies = policiesOf(modules);
     const compiled = await compile(opa, staged, modules, policies);
-    return { info: { digest, files, policies }, ...compiled };
+    const usesInventory = staged.sources.some(mayUseInventory);
+    return { info: { digest, files, policies, usesInventory }, ...compiled };
   });
+}
+
+/** By its name, or by going through all data; a comment that says so counts, too. */
+function mayUseInventory({ kind, bytes }: SourceFile): boolean {
+  return kind === 'rego' && /\binventory\b|\bdata\s*\[\s*[^"`\s]/.test(bytes.toString('utf8'));
 }
 
 function stage(dir: string, source: SourceFile): void {

@@ -11,30 +11,13 @@ import {
   withRule,
   withStaged,
 } from './bundle.ts';
+import { type Finding, findingOf, parseJson } from './finding.ts';
 import { type Module, parseModules } from './modules.ts';
 import { runOpa } from './opa.ts';
 import { misnamedRules, policiesOf } from './policies.ts';
+import { runTests, type TestResults } from './run-tests.ts';
 import { digestSources } from './sources.ts';
 import type { PolicyInfo } from './types.ts';
-
-export interface Finding {
-  /** The pod refuses a folder with an error; it takes one with warnings. */
-  readonly level: 'error' | 'warning';
-  /** Relative to the folder; absent where the finding is about the folder. */
-  readonly file?: string;
-  readonly line?: number;
-  /** Name of the rule in the file. */
-  readonly rule?: string;
-  readonly message: string;
-}
-
-export interface TestResults {
-  readonly passed: number;
-  readonly failed: number;
-  readonly skipped: number;
-  /** Of those that failed. */
-  readonly failures: readonly Finding[];
-}
 
 export interface FolderCheck {
   /** Of the policies and data; absent when the folder cannot be read. */
@@ -101,14 +84,6 @@ async function refusals<T>(
   }
 }
 
-/** From `file:line: message (rule name)`. */
-function findingOf(level: Finding['level'], text: string): Finding {
-  const [, file, line, rest] = /^(.+?):(\d+): (.*)$/.exec(text) ?? [];
-  if (file === undefined || rest === undefined) return { level, message: text };
-  const [, message, rule] = /^(.*) \(rule (\S+)\)$/.exec(rest) ?? [];
-  return { level, file, line: Number(line), ...(rule === undefined ? {} : { rule }), message: message ?? rest };
-}
-
 /** What Rego allows and is most likely a slip. */
 function unusual(modules: readonly Module[]): Finding[] {
   const findings: Finding[] = [];
@@ -162,56 +137,4 @@ function findingsOf(output: string, available: Available, modules: readonly Modu
     if (location === undefined) return findingOf('error', text);
     return findingOf('error', withRule(`${location.file}:${location.row}: ${text}`, modules));
   });
-}
-
-interface OpaTest {
-  readonly location: { readonly file: string; readonly row: number };
-  readonly name: string;
-  readonly fail?: boolean;
-  readonly skip?: boolean;
-  readonly error?: { readonly message: string };
-}
-
-async function runTests(opa: string, dir: string): Promise<TestResults> {
-  // What begins with a dot is a mounted ConfigMap's second copy.
-  const output = await runOpa(opa, ['test', '--format=json', '--ignore=.*', '.'], dir);
-  const results = parseJson<readonly OpaTest[]>(output.stdout);
-  if (!Array.isArray(results)) {
-    const lines = output.stderr
-      .trim()
-      .split('\n')
-      .filter((line) => /^\S/.test(line));
-    const failures = lines.map((line) => findingOf('error', line.replace(/^\d+ errors? occurred[^:]*: ?/, '')));
-    const told = failures.filter(({ message }) => message !== '');
-    return { passed: 0, failed: Math.max(1, told.length), skipped: 0, failures: told };
-  }
-  const failed = results.filter((test: OpaTest) => test.fail === true || test.error !== undefined);
-  const skipped = results.filter((test: OpaTest) => test.skip === true).length;
-  return {
-    passed: results.length - failed.length - skipped,
-    failed: failed.length,
-    skipped,
-    failures: failed.map(({ location, name, error }: OpaTest) => ({
-      level: 'error',
-      file: location.file,
-      line: location.row,
-      rule: name,
-      message: error === undefined ? 'the test fails' : oneLine(error.message),
-    })),
-  };
-}
-
-function parseJson<T>(text: string): T | undefined {
-  try {
-    return JSON.parse(text);
-  } catch {
-    // opa wrote words instead: the caller shows them.
-    return undefined;
-  }
-}
-
-/** OPA lists the places of a conflict on lines of their own. */
-function oneLine(message: string): string {
-  const [first = '', ...rest] = message.split('\n').map((line) => line.trim());
-  return rest.length === 0 ? first : `${first} ${rest.join('; ')}`;
 }

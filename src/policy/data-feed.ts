@@ -3,9 +3,9 @@
 import type { DataOp } from './data-document.ts';
 import type { DataPart } from './protocol.ts';
 
-/** Text of one part, unless a single value is larger: a millisecond or two of parsing. */
-const PART_BYTES = 64 * 1024;
-const PART_CHANGES = 256;
+/** Text of one part, unless a single value is larger: half a millisecond of parsing. */
+const PART_BYTES = 16 * 1024;
+const PART_CHANGES = 64;
 /** For a thread that evaluates nothing yet, so that it is ready sooner. */
 const LOADING_PART_BYTES = 1024 * 1024;
 const LOADING_PART_CHANGES = 4096;

@@ -31,7 +31,7 @@ export interface EngineOptions {
   readonly onWorkerReplaced?: (reason: string) => void;
   readonly memory?: MemoryLimits;
   /** Data that change while policies are evaluated; they become part of the policies' own. */
-  readonly data?: DataDocument;
+  readonly data?: DataDocument<object | undefined>;
 }
 
 /** An 8 MiB review takes some 100 MiB parsed; an ordinary one leaves an instance at a few MiB. */
@@ -58,7 +58,7 @@ export async function startBundle(
   options: Omit<EngineOptions, 'dir' | 'opa'>,
 ): Promise<PolicyEngine> {
   const rules = rulesOf(bundle.info.policies);
-  const data = options.data ?? new DataDocument();
+  const data = options.data ?? new DataDocument<object | undefined>();
   const pool = await WorkerPool.start({
     setup: {
       module: await WebAssembly.compile(new Uint8Array(bundle.wasm)),
@@ -84,7 +84,7 @@ class Engine implements PolicyEngine {
   readonly bundle: BundleInfo;
   private readonly rules: readonly BundleRule[];
   private readonly pool: WorkerPool;
-  private readonly data: DataDocument;
+  private readonly data: DataDocument<object | undefined>;
   private readonly index: MatchIndex;
   private readonly timeLimitMs: number;
   private readonly workers: number;
@@ -101,7 +101,7 @@ class Engine implements PolicyEngine {
     bundle: BundleInfo,
     rules: readonly BundleRule[],
     pool: WorkerPool,
-    data: DataDocument,
+    data: DataDocument<object | undefined>,
     options: Omit<EngineOptions, 'dir' | 'opa'>,
   ) {
     this.bundle = bundle;

@@ -50,6 +50,8 @@ interface Slot {
   state: 'starting' | 'idle' | 'busy' | 'gone';
   /** Bytes of the instance's memory that the data took when they were loaded. */
   loadedBytes: number;
+  /** JSON of the changing data at that time, in bytes. */
+  loadedJson: number;
   /** Another is being started in its place, because of its data; or is there, and this one ends after its last request. */
   leaving?: 'soon' | 'now';
   task?: Task;
@@ -65,8 +67,13 @@ const LATE = 'no worker was free before the deadline of the request';
 const START_LIMIT_MS = 30_000;
 const RESTART_DELAY_MS = 100;
 const MAX_RESTART_DELAY_MS = 10_000;
-/** A worker is replaced when its data take this much more than twice what they took when they were loaded. */
+/** A worker is replaced when its data take this much more than one and a half times what they would if they were loaded anew. */
 const SLACK_BYTES = 16 * 1024 * 1024;
+const SLACK_FACTOR = 1.5;
+/** Bytes of an instance's memory for a byte of JSON, where too little was loaded to know better: that of short texts. */
+const MEMORY_FACTOR = 12;
+/** Less JSON than this tells nothing. */
+const TELLING_BYTES = 1024 * 1024;
 /** After updates for which there was no memory, until all of it is tried again with a new worker. */
 const RELOAD_DELAY_MS = 30_000;
 
@@ -176,8 +183,14 @@ export class WorkerPool {
     if (problem !== undefined) {
       this.dataProblem = problem;
       this.later(RELOAD_DELAY_MS, () => this.renew(slot));
-    } else if (bytes > 2 * slot.loadedBytes + SLACK_BYTES) this.renew(slot);
+    } else if (bytes > SLACK_FACTOR * this.bytesAnew(slot) + SLACK_BYTES) this.renew(slot);
     this.tellUpdated();
+  }
+
+  /** What the data would take if they were loaded anew, judged by what they took when they were. */
+  private bytesAnew({ loadedBytes, loadedJson }: Slot): number {
+    const factor = loadedJson < TELLING_BYTES ? MEMORY_FACTOR : loadedBytes / loadedJson;
+    return Math.max(0, loadedBytes + factor * (this.options.data.size.bytes - loadedJson));
   }
 
   /** Starts a worker that loads all data anew; when it can take requests, this one ends after its last. */
@@ -293,7 +306,7 @@ export class WorkerPool {
       resourceLimits: { maxOldGenerationSizeMb: setup.limits.heapMb, stackSizeMb: STACK_MB },
     });
     const feed = new DataFeed((part) => worker.postMessage(part, [part.values.buffer]));
-    const slot: Slot = { worker, stage: new Int32Array(stage), feed, state: 'starting', loadedBytes: 0 };
+    const slot: Slot = { worker, stage: new Int32Array(stage), feed, state: 'starting', loadedBytes: 0, loadedJson: 0 };
     Atomics.store(slot.stage, 0, STAGE_IDLE);
     const { data } = this.options;
     if (data.revision > 0) feed.add(data.snapshot(), data.revision);
@@ -316,6 +329,7 @@ export class WorkerPool {
         if (data.revision > 0 && feed.revision === 0) return;
         clearTimeout(slot.timer);
         slot.loadedBytes = message.bytes;
+        slot.loadedJson = data.size.bytes;
         this.failedStarts = 0;
         feed.run();
         resolve();

@@ -8,19 +8,24 @@ import type { BundleFile } from './types.ts';
 export interface SourceFile {
   /** Relative to the folder, with forward slashes. */
   readonly path: string;
-  readonly kind: 'rego' | 'data';
+  readonly kind: 'rego' | 'data' | 'test';
   readonly bytes: Buffer;
 }
 
 const DATA_FILE = /^data\.(json|yaml|yml)$/;
 const MAX_TOTAL_BYTES = 64 * 1024 * 1024;
 
+/** The Rego modules and data files of a folder: what readFolder gives without the tests. */
+export function readSources(dir: string): SourceFile[] {
+  return readFolder(dir).filter((source) => source.kind !== 'test');
+}
+
 /**
- * The Rego modules and data files of a folder, sorted by path. Left out: tests (`*_test.rego`) and names that start
+ * The Rego modules, their tests (`*_test.rego`) and the data files of a folder, sorted by path. Left out: names that start
  * with a dot, which is also how a mounted ConfigMap hides its second copy of every file. POLICY_INVALID when the folder
  * cannot be read, holds no module, or holds a JSON or YAML file that OPA would not load from a bundle.
  */
-export function readSources(dir: string): SourceFile[] {
+export function readFolder(dir: string): SourceFile[] {
   const sources: SourceFile[] = [];
   let total = 0;
   for (const path of walk(dir, '')) {
@@ -37,6 +42,21 @@ export function readSources(dir: string): SourceFile[] {
     throw new SealgateError('POLICY_INVALID', `${dir} holds no policy: put .rego files there, or correct the setting`);
   }
   return sources.sort((a, b) => Buffer.compare(Buffer.from(a.path), Buffer.from(b.path)));
+}
+
+/** Changes when a file of the folder is another or was written again; cheap, because no file is read. Empty when it cannot be read. */
+export function signatureOf(dir: string): string {
+  const lines: string[] = [];
+  try {
+    for (const path of walk(dir, '')) {
+      const { ino, size, mtimeMs } = statSync(join(dir, path));
+      lines.push(`${path} ${ino} ${size} ${mtimeMs}`);
+    }
+  } catch {
+    // Gone between two looks: whoever reads the files says so.
+    return '';
+  }
+  return lines.sort().join('\n');
 }
 
 function* walk(dir: string, prefix: string): Generator<string> {
@@ -59,7 +79,7 @@ function* walk(dir: string, prefix: string): Generator<string> {
 
 function kindOf(path: string): SourceFile['kind'] | undefined {
   const name = path.slice(path.lastIndexOf('/') + 1);
-  if (name.endsWith('_test.rego')) return undefined;
+  if (name.endsWith('_test.rego')) return 'test';
   if (name.endsWith('.rego')) return 'rego';
   if (DATA_FILE.test(name)) return 'data';
   if (/\.(json|ya?ml)$/.test(name)) {

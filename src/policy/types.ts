@@ -75,7 +75,7 @@ export interface Evaluation {
   /** Digest of the bundle. */
   readonly bundle: string;
   /** Which update of the changing data it was judged with, and what was said with that; absent before the first, and when no policy ran. */
-  readonly data?: { readonly revision: number; readonly about?: unknown };
+  readonly data?: { readonly revision: number; readonly about?: object | undefined };
   /** From call to verdict, waiting included, in milliseconds. */
   readonly ms: number;
 }
@@ -127,6 +127,8 @@ export interface BundleInfo {
   readonly digest: string;
   readonly files: readonly BundleFile[];
   readonly policies: readonly PolicyInfo[];
+  /** Whether a policy may look at data.inventory. */
+  readonly usesInventory: boolean;
 }
 
 export interface EngineStats {

@@ -38,16 +38,21 @@ export function ledgerCheck(state: () => LedgerState, now: () => number): Check 
 
 /** Not ready when no policy worker could take a request for a while: the reason is in the log, where workers are replaced. */
 export function policyCheck(
-  state: () => { readonly ready: number; readonly evaluations: number; readonly detail: string },
+  state: () => {
+    readonly ready: number;
+    readonly evaluations: number;
+    readonly detail: string;
+    readonly warning: boolean;
+  },
   now: () => number,
 ): Check {
   const progress = new Progress(now);
   return {
     name: 'policies',
     check: () => {
-      const { ready, evaluations, detail } = state();
+      const { ready, evaluations, detail, warning } = state();
       const stuckMs = progress.stuckMs({ waiting: ready > 0 ? 0 : 1, done: evaluations });
-      if (stuckMs < NO_WORKER_MS) return { ok: true, detail };
+      if (stuckMs < NO_WORKER_MS) return { ok: true, detail, warning };
       return { ok: false, detail: `no worker can evaluate a request for ${Math.floor(stuckMs / 1000)} s` };
     },
   };

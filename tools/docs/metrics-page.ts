@@ -1,6 +1,7 @@
 // docs/metrics.md: every metric of the registry with its labels, and what to watch.
 import { createMetrics } from '../../src/server/metrics.ts';
 import { createMirrorMetrics } from '../../src/server/mirror-metrics.ts';
+import { createPolicyMetrics } from '../../src/server/policy-metrics.ts';
 import { REJECTION_REASONS } from '../../src/server/rejection.ts';
 
 const INTRODUCTION = `<!-- Made by \`make generate\` from src/server/metrics.ts: change it there, or in tools/docs/metrics-page.ts. -->
@@ -22,6 +23,8 @@ const WATCH = `## What to watch
 | a volume that fills up | \`sealgate_ledger_space{level="plenty"} == 0\`; audit batches are refused: \`sealgate_ledger_space{level=~"reserve|full"} == 1\` |
 | a full shard that has no successor, or is not sealed | \`increase(sealgate_ledger_rotations_postponed_total[1h]) > 0\`, \`sealgate_ledger_unsealed_shards > 0\` for more than an hour |
 | policies that fail | \`increase(sealgate_policy_failures_total[5m]) > 0\` |
+| a policy folder that was refused after a change | \`sealgate_policy_bundle_rejected > 0\` |
+| an inventory that is old, or not whole | \`sealgate_inventory_age_seconds > 300 or sealgate_inventory_left_out > 0 or sealgate_policy_data_refused > 0\` |
 | an audit stream that stopped | \`increase(sealgate_audit_events_total[10m]) == 0\` |
 | batches that come back because they were refused | \`increase(sealgate_audit_refused_total[5m]) > 0\` |
 | a finding that somebody has to look at | \`increase(sealgate_findings_total{severity=~"high|critical"}[10m]) > 0\` |
@@ -46,6 +49,7 @@ const GROUPS: readonly [string, string][] = [
   ['findings', 'Findings'],
   ['failed', 'Requests that failed open'],
   ['webhook', 'The webhook configuration'],
+  ['inventory', 'Inventory, when there is one'],
   ['redacted', 'Redaction'],
   ['ledger', 'Ledger'],
   ['index', 'Index'],
@@ -72,6 +76,8 @@ const VALUES: Readonly<Record<string, string>> = {
   action: '`deny`, `warn`, `audit`',
   listener: '`admission`, `audit`',
   certificate: '`server`; `ca`: the one that Sealgate issues under',
+  digest: '`sha256:` and 64 hex digits: [policies](policies.md)',
+  resource: 'group, version and plural name, as in `networking.k8s.io/v1/ingresses`: those of inventory.resources',
   version: 'the release',
 };
 
@@ -89,6 +95,13 @@ export async function metricsPage(): Promise<string> {
     policies: () => ({ running: 0, waiting: 0 }),
   });
   createMirrorMetrics(registry, { lag: () => ({ entries: 0, seconds: 0 }), status: () => undefined });
+  createPolicyMetrics(registry, {
+    digest: () => '',
+    rejected: () => undefined,
+    engine: () => ({ renewed: 0, dataProblem: undefined }),
+    inventory: () => ({ bytes: 0, leftOut: 0, problems: 0, resources: [] }),
+    now: () => 0,
+  });
   const all = (await registry.getMetricsAsJSON()).filter(({ name }) => name.startsWith('sealgate_'));
   const labels = new Set<string>();
   const rows = all.map(({ name, help, type }) => {

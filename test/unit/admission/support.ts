@@ -62,7 +62,7 @@ export function engineSaying(said: Evaluation | (() => Promise<Evaluation>)) {
   const asked: { facts: MatchFacts; input: string; deadline: number }[] = [];
   return {
     asked,
-    bundle: { digest: BUNDLE, files: [], policies: [] },
+    bundle: { digest: BUNDLE, files: [], policies: [], usesInventory: false },
     evaluate: (facts: MatchFacts, input: Uint8Array, deadline: number) => {
       asked.push({ facts, input: Buffer.from(input).toString(), deadline });
       return typeof said === 'function' ? said() : Promise.resolve(said);

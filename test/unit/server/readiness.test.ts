@@ -43,14 +43,14 @@ describe('readiness', () => {
     let now = 0;
     let ready = 0;
     const { check } = policyCheck(
-      () => ({ ready, evaluations: 9, detail: 'sha256:1' }),
+      () => ({ ready, evaluations: 9, detail: 'sha256:1', warning: true }),
       () => now,
     );
     expect(check().ok).toBe(true);
     now = 5000;
     expect(check()).toEqual({ ok: false, detail: 'no worker can evaluate a request for 5 s' });
     ready = 1;
-    expect(check()).toEqual({ ok: true, detail: 'sha256:1' });
+    expect(check()).toEqual({ ok: true, detail: 'sha256:1', warning: true });
   });
 
   it('warns of a certificate that ended, and fails when both did', () => {
