@@ -12,6 +12,7 @@ import {
   type ToolName,
   toolVariable,
   toolVersion,
+  USUAL_TOOLS,
 } from './tool-path.ts';
 
 class BuildError extends Error {}
@@ -65,7 +66,7 @@ function main(args: readonly string[]): void {
   for (const name of names) {
     if (!(TOOL_NAMES as string[]).includes(name)) fail(`no tool is called ${name}; there are ${TOOL_NAMES.join(', ')}`);
   }
-  for (const name of (names.length > 0 ? names : TOOL_NAMES) as ToolName[]) {
+  for (const name of (names.length > 0 ? names : USUAL_TOOLS) as ToolName[]) {
     const given = process.env[toolVariable(name)];
     if (!given && !existsSync(cachedPath(name))) {
       const started = performance.now();

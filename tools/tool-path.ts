@@ -14,6 +14,8 @@ interface Tool {
   readonly package: string;
   /** Module in go.mod whose version is the tool's version; without one, the sources here are the version. */
   readonly versionOf?: string;
+  /** Only what asks for it by name needs it: `make tools` passes it over. */
+  readonly onDemand?: true;
   /** Linker flags that make the tool report its version; `%` stands for it. */
   readonly versionFlags?: string;
 }
@@ -25,11 +27,25 @@ const KUBERNETES = {
     '-X k8s.io/component-base/version.gitVersion=% -X k8s.io/component-base/version.gitTreeState=archive -X k8s.io/client-go/pkg/version.gitVersion=%',
 };
 
+/** What makes a node of Kubernetes, for `make e2e`. */
+const NODE = { ...KUBERNETES, onDemand: true } as const;
+
 export const TOOLS = {
   opa: { module: 'opa', package: 'github.com/open-policy-agent/opa', versionOf: 'github.com/open-policy-agent/opa' },
   etcd: { module: 'etcd', package: 'go.etcd.io/etcd/server/v3', versionOf: 'go.etcd.io/etcd/server/v3' },
   'kube-apiserver': { ...KUBERNETES, package: 'k8s.io/kubernetes/cmd/kube-apiserver' },
   kubectl: { ...KUBERNETES, package: 'k8s.io/kubernetes/cmd/kubectl' },
+  'kube-controller-manager': { ...NODE, package: 'k8s.io/kubernetes/cmd/kube-controller-manager' },
+  'kube-scheduler': { ...NODE, package: 'k8s.io/kubernetes/cmd/kube-scheduler' },
+  kubelet: { ...NODE, package: 'k8s.io/kubernetes/cmd/kubelet' },
+  'kube-proxy': { ...NODE, package: 'k8s.io/kubernetes/cmd/kube-proxy' },
+  coredns: {
+    module: 'coredns',
+    package: 'github.com/coredns/coredns',
+    versionOf: 'github.com/coredns/coredns',
+    onDemand: true,
+  },
+  pause: { module: 'pause', package: '.', onDemand: true },
   helm: {
     module: 'helm',
     package: 'helm.sh/helm/v4/cmd/helm',
@@ -58,6 +74,9 @@ export const TOOLS = {
 export type ToolName = keyof typeof TOOLS;
 
 export const TOOL_NAMES = Object.keys(TOOLS) as ToolName[];
+
+/** Those that are built when none is named. */
+export const USUAL_TOOLS = TOOL_NAMES.filter((name) => !('onDemand' in TOOLS[name]));
 
 /** Folder of the Go module that pins `name`. */
 export function moduleDir(name: ToolName): string {

@@ -54,6 +54,8 @@ export interface ControlPlaneOptions {
    * Default false, so that a plain `kubectl run` works in any namespace.
    */
   readonly serviceAccounts?: boolean;
+  /** Address of this machine that the API server listens on and tells the cluster. Default 127.0.0.1. */
+  readonly address?: string;
   /** More flags for kube-apiserver; they come last, so they win. */
   readonly extraArgs?: readonly string[];
 }
@@ -82,7 +84,7 @@ export interface ApiCall {
 }
 
 export interface ControlPlane {
-  /** https://127.0.0.1:<port> */
+  /** https://<address>:<port> */
   readonly url: string;
   /** Kubeconfig of `admin`. */
   readonly kubeconfig: string;
@@ -95,6 +97,8 @@ export interface ControlPlane {
   kubectl(args: readonly string[], options?: { user?: string; input?: string }): Promise<KubectlResult>;
   /** One call of the API. */
   call(path: string, options?: ApiCall): Promise<ApiAnswer>;
+  /** Stops the API server and starts it with more flags; resolves when it is ready. */
+  restartApiServer(extraArgs: readonly string[]): Promise<void>;
   installWebhook(target: WebhookTarget): Promise<void>;
   removeWebhook(): Promise<void>;
   /** Ends both processes. Safe to call twice. */
@@ -141,7 +145,7 @@ async function startOnce(options: ControlPlaneOptions): Promise<ControlPlane> {
   const users: User[] = [{ name: 'admin', groups: ['system:masters'] }, ...(options.users ?? [])];
   const tokens = new Map(users.map((user) => [user.name, randomBytes(24).toString('hex')]));
   const [etcdPort, peerPort, apiPort] = (await freePorts(3)) as [number, number, number];
-  const url = `https://127.0.0.1:${apiPort}`;
+  const url = `https://${options.address ?? '127.0.0.1'}:${apiPort}`;
   const caFile = join(dir, 'certs', 'apiserver.crt');
 
   const kubeconfigFor = (user: string): string => {
@@ -165,26 +169,32 @@ async function startOnce(options: ControlPlaneOptions): Promise<ControlPlane> {
       '--log-level=warn',
     ],
   });
-  let apiServer: Running | undefined;
+  let started: Running | undefined;
   const stop = async () => {
-    await apiServer?.stop();
+    await started?.stop();
     await etcd.stop();
   };
 
   try {
-    apiServer = run({
-      name: 'kube-apiserver',
-      command: toolPath('kube-apiserver'),
-      logFile: join(dir, 'kube-apiserver.log'),
-      args: apiServerFlags(options, users, tokens, { etcdPort, apiPort }),
-    });
+    const flags = apiServerFlags(options, users, tokens, { etcdPort, apiPort });
     const call = caller(url, caFile, tokens);
-    await waitUntil(
-      'the API server was ready',
-      async () => existsSync(caFile) && (await call('/readyz')).status === 200,
-      [etcd, apiServer],
-      START_TIMEOUT_MS,
-    );
+    const startApiServer = async (args: readonly string[]): Promise<Running> => {
+      const process = run({
+        name: 'kube-apiserver',
+        command: toolPath('kube-apiserver'),
+        logFile: join(dir, 'kube-apiserver.log'),
+        args,
+      });
+      started = process;
+      await waitUntil(
+        'the API server was ready',
+        async () => existsSync(caFile) && (await call('/readyz')).status === 200,
+        [etcd, process],
+        START_TIMEOUT_MS,
+      );
+      return process;
+    };
+    let apiServer = await startApiServer(flags);
     await waitUntil(
       'the first namespaces were there',
       async () => (await call('/api/v1/namespaces/default')).status === 200,
@@ -210,11 +220,17 @@ async function startOnce(options: ControlPlaneOptions): Promise<ControlPlane> {
       url,
       kubeconfig: kubeconfigFor('admin'),
       caFile,
-      apiServer,
+      get apiServer() {
+        return apiServer;
+      },
       etcd,
       kubeconfigFor,
       kubectl: (args, { user = 'admin', input } = {}) => kubectl(kubeconfigFor(user), args, input),
       call,
+      restartApiServer: async (extraArgs) => {
+        await apiServer.stop();
+        apiServer = await startApiServer([...flags, ...extraArgs]);
+      },
       installWebhook,
       removeWebhook: async () => void (await call(`${WEBHOOKS}/sealgate`, { method: 'DELETE' })),
       stop,
@@ -249,8 +265,8 @@ function apiServerFlags(
   writeFileSync(inDir('tokens.csv'), `${rows.join('\n')}\n`, { mode: 0o600 });
   const flags = [
     `--etcd-servers=http://127.0.0.1:${ports.etcdPort}`,
-    '--bind-address=127.0.0.1',
-    '--advertise-address=127.0.0.1',
+    `--bind-address=${options.address ?? '127.0.0.1'}`,
+    `--advertise-address=${options.address ?? '127.0.0.1'}`,
     `--secure-port=${ports.apiPort}`,
     `--cert-dir=${inDir('certs')}`,
     '--service-account-issuer=https://kubernetes.default.svc',

@@ -1,0 +1,3 @@
+module sealgate.dev/tools/pause
+
+go 1.26.0
