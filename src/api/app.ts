@@ -6,10 +6,15 @@ import type { IndexView } from '../index/view.ts';
 import type { Micros } from '../lib/clock.ts';
 import { SealgateError } from '../lib/errors.ts';
 import { entryJson } from './entry-json.ts';
-import { createFollower } from './follow.ts';
+import { isFederated } from './federated-cursor.ts';
+import type { Federation } from './federation.ts';
+import { createFollowers } from './follow.ts';
+import { followAll } from './follow-all.ts';
 import { hostGuard, secure } from './guard.ts';
 import type { Queries } from './queries.ts';
+import type { EntryAnswer } from './query-protocol.ts';
 import { refuse } from './refusal.ts';
+import { CATCH_UP_MS } from './replica.ts';
 
 /** How far the ledger is. */
 export interface ApiHead {
@@ -31,6 +36,8 @@ export interface ApiOptions {
   readonly version: string;
   /** Digest of the active policy bundle, when there is one. */
   readonly bundle: () => string | undefined;
+  /** All replicas, where there are others than this one. */
+  readonly federation?: Federation | undefined;
   readonly now: () => Micros;
   readonly log: IndexLog;
   /** Names by which the API may be reached besides localhost, 127.0.0.1 and [::1], without a port. */
@@ -39,13 +46,11 @@ export interface ApiOptions {
   readonly heartbeatMs?: number;
 }
 
-/** How long a query waits for the index to hold what the ledger held when it was asked, in milliseconds. */
-const CATCH_UP_MS = 1000;
-
 /** The whole application; every answer but a checkpoint, a key and a followed stream is JSON, errors are `{code, message}`. */
 export function createApi(options: ApiOptions): Express {
   const { queries, view, log } = options;
-  const follow = createFollower({ queries, view, log, heartbeatMs: options.heartbeatMs ?? 15_000 });
+  const heartbeatMs = options.heartbeatMs ?? 15_000;
+  const followers = createFollowers({ queries, view, log, heartbeatMs });
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
@@ -56,29 +61,78 @@ export function createApi(options: ApiOptions): Express {
   app.use(readOnly);
 
   app.get('/v1/entries', async (request, response) => {
-    const query = parseQuery(parametersOf(request), options.now());
+    const parameters = parametersOf(request);
+    const { federation } = options;
+    const cursor = parameters.get('cursor') ?? undefined;
+    const wide = federation !== undefined && parameters.get('local') !== '1';
+    if (wide) {
+      // Each part of it is checked by whoever reads it: it is not one of this replica's.
+      parameters.delete('cursor');
+      const query = parseQuery(parameters, options.now());
+      if (query.follow === true) {
+        const all = { federation, now: options.now, log, heartbeatMs };
+        return followers.among(() => followAll(all, query, cursor, request, response));
+      }
+      const { shard, size } = options.head();
+      return response.json({ ...(await federation.page(query, cursor)), head: { shard, size } });
+    }
+    if (isFederated(cursor ?? null)) {
+      const text =
+        'the cursor is of a query over all replicas, and only this one is asked: leave it out, or leave local out';
+      throw new SealgateError('QUERY_INVALID', text);
+    }
+    const query = parseQuery(parameters, options.now());
     const head = options.head();
     const current = await view.reached(head, CATCH_UP_MS);
-    if (query.follow === true) return follow(query, request, response);
+    if (query.follow === true) return followers.own(query, request, response);
     const page = await queries.search(query);
     return response.json({ ...page, current, head: { shard: head.shard, size: head.size } });
   });
 
   app.get(['/v1/entries/:seq', '/v1/entries/:shard/:seq'], async (request, response) => {
-    noParameters(request);
+    const { replica, local } = entryParameters(request);
     const head = options.head();
-    await view.reached(head, CATCH_UP_MS);
     const seq = numberOf(request.params['seq'], 'seq');
-    const shard = request.params['shard'] === undefined ? head.shard : numberOf(request.params['shard'], 'shard');
-    const answer = await queries.entry(shard, seq);
-    if (answer === null) {
+    const asked = request.params['shard'];
+    const shard = asked === undefined ? undefined : numberOf(asked, 'shard');
+    const found = await entryOf(replica, local, shard, seq);
+    if (found === null) {
+      const whose = replica === undefined ? 'the ledger' : `the ledger of ${replica}`;
       throw new SealgateError(
         'ENTRY_NOT_FOUND',
-        `the ledger has no entry ${shard}/${seq}; shard ${head.shard} has ${head.size} entries`,
+        `${whose} has no entry ${asked === undefined ? '' : `${shard}/`}${seq}${replica === undefined ? `; shard ${head.shard} has ${head.size} entries` : ''}`,
       );
     }
-    response.set('Content-Location', `/v1/entries/${shard}/${seq}`).type('json').send(entryJson(answer));
+    const { answer, replica: whose } = found;
+    const { detail } = answer;
+    response
+      .set(
+        'Content-Location',
+        `/v1/entries/${detail.shard}/${detail.seq}${whose === undefined ? '' : `?replica=${whose}`}`,
+      )
+      .type('json')
+      .send(entryJson(answer, whose));
   });
+
+  async function entryOf(
+    replica: string | undefined,
+    local: boolean,
+    shard: number | undefined,
+    seq: number,
+  ): Promise<{ answer: EntryAnswer; replica?: string } | null> {
+    const head = options.head();
+    await view.reached(head, CATCH_UP_MS);
+    if (options.federation !== undefined && !local) return await options.federation.entry(replica, shard, seq);
+    const log = options.origin.slice(0, options.origin.lastIndexOf('/'));
+    if (replica !== undefined && replica !== log && replica !== log.slice(log.lastIndexOf('/') + 1)) {
+      throw new SealgateError(
+        'PEER_UNAVAILABLE',
+        `only ${log} is asked here, not ${replica}: it has no peers, or local=1 was given`,
+      );
+    }
+    const answer = await queries.entry(shard ?? head.shard, seq);
+    return answer === null ? null : { answer };
+  }
 
   app.get('/v1/status', (request, response) => {
     noParameters(request);
@@ -144,6 +198,18 @@ function parametersOf(request: Request): URLSearchParams {
   return new URLSearchParams(query < 0 ? '' : request.url.slice(query));
 }
 
+/** `replica` by name, or by the name of its log. */
+function entryParameters(request: Request): { replica: string | undefined; local: boolean } {
+  const parameters = parametersOf(request);
+  for (const [name, value] of parameters) {
+    const good =
+      name === 'replica' ? /^[A-Za-z0-9._/-]{1,1024}$/.test(value) : name === 'local' && /^[01]$/.test(value);
+    if (!good)
+      throw new SealgateError('QUERY_INVALID', `${request.path} takes replica=<name> and local=1, nothing else`);
+  }
+  return { replica: parameters.get('replica') ?? undefined, local: parameters.get('local') === '1' };
+}
+
 function noParameters(request: Request): void {
   const [name] = parametersOf(request).keys();
   if (name !== undefined) throw new SealgateError('QUERY_INVALID', `${request.path} takes no parameters`);
@@ -158,6 +224,7 @@ const STATUS: Readonly<Partial<Record<string, number>>> = {
   QUERY_INVALID: 400,
   ENTRY_NOT_FOUND: 404,
   QUERY_UNAVAILABLE: 503,
+  PEER_UNAVAILABLE: 503,
   QUERY_TIMEOUT: 504,
 };
 

@@ -25,21 +25,27 @@ const PACE_MS = 200;
 /** A client that takes nothing for so long is cut off, in milliseconds. It has one page waiting for it, never more. */
 const STALLED_MS = 30_000;
 
-export type Follower = (query: Query, request: Request, response: Response) => Promise<void>;
+export interface Followers {
+  /** Of this replica's ledger. */
+  own(query: Query, request: Request, response: Response): Promise<void>;
+  /** Counts another stream among them, while it runs. Throws QUERY_UNAVAILABLE. */
+  among(run: () => Promise<void>): Promise<void>;
+}
 
-export function createFollower(options: FollowerOptions): Follower {
+export function createFollowers(options: FollowerOptions): Followers {
   let followers = 0;
-  return async (query, request, response) => {
+  const among = async (run: () => Promise<void>): Promise<void> => {
     if (followers >= MAX_FOLLOWERS) {
       throw new SealgateError('QUERY_UNAVAILABLE', `${MAX_FOLLOWERS} clients follow already; end one of them`);
     }
     followers++;
     try {
-      await stream(options, query, request, response);
+      await run();
     } finally {
       followers--;
     }
   };
+  return { among, own: (query, request, response) => among(() => stream(options, query, request, response)) };
 }
 
 async function stream(options: FollowerOptions, query: Query, request: Request, response: Response): Promise<void> {
@@ -79,13 +85,13 @@ async function stream(options: FollowerOptions, query: Query, request: Request, 
 }
 
 /** An index that was rebuilt may be behind what was streamed already: that does not come again. */
-function furthest(a: Cursor | undefined, b: Cursor | undefined): Cursor | undefined {
+export function furthest(a: Cursor | undefined, b: Cursor | undefined): Cursor | undefined {
   if (a === undefined || b === undefined) return b ?? a;
   return b.shard > a.shard || (b.shard === a.shard && b.seq > a.seq) ? b : a;
 }
 
 /** Resolves to whether the client took it; one that did not is cut off. */
-async function write(response: Response, text: string, gone: AbortSignal): Promise<boolean> {
+export async function write(response: Response, text: string, gone: AbortSignal): Promise<boolean> {
   if (response.write(text)) return true;
   try {
     await once(response, 'drain', { signal: AbortSignal.any([gone, AbortSignal.timeout(STALLED_MS)]) });
@@ -132,7 +138,7 @@ function newsOf(view: Pick<IndexView, 'onAdvance'>, gone: AbortSignal): News {
   };
 }
 
-function pause(ms: number, gone: AbortSignal): Promise<void> {
+export function pause(ms: number, gone: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (gone.aborted) {
       resolve();

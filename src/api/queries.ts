@@ -1,5 +1,6 @@
 // Questions to the index, answered off the main thread by a few threads; one that takes too long is terminated with its question.
 import { Worker } from 'node:worker_threads';
+import type { LookedUp, Lookup } from '../index/lookup.ts';
 import type { Query } from '../index/query.ts';
 import type { IndexView } from '../index/view.ts';
 import { messageOf, SealgateError } from '../lib/errors.ts';
@@ -20,8 +21,9 @@ export interface QueriesOptions {
 }
 
 export interface Queries {
-  /** Throws QUERY_TIMEOUT, QUERY_UNAVAILABLE. */
-  search(query: Query): Promise<AnsweredPage>;
+  /** Gives what it has found after `softLimitMs`, at most half of the time limit. Throws QUERY_TIMEOUT, QUERY_UNAVAILABLE. */
+  search(query: Query, softLimitMs?: number): Promise<AnsweredPage>;
+  lookUp(lookup: Lookup): Promise<LookedUp>;
   /** null when the ledger has no such entry; without a shard, of the newest. */
   entry(shard: number | undefined, seq: number): Promise<EntryAnswer | null>;
   /** What lies at a path below /tlog/, if anything. */
@@ -56,10 +58,17 @@ class Pool implements Queries {
     this.#options = { threads: 2, timeLimitMs: 5000, maxWaiting: 64, ...options };
   }
 
-  async search(query: Query): Promise<AnsweredPage> {
-    const answer = await this.#ask({ type: 'search', query, softLimitMs: this.#options.timeLimitMs / 2 });
+  async search(query: Query, softLimitMs = Number.POSITIVE_INFINITY): Promise<AnsweredPage> {
+    const most = this.#options.timeLimitMs / 2;
+    const answer = await this.#ask({ type: 'search', query, softLimitMs: Math.min(softLimitMs, most) });
     if (answer.type !== 'page') throw unexpected(answer);
     return answer.page;
+  }
+
+  async lookUp(lookup: Lookup): Promise<LookedUp> {
+    const answer = await this.#ask({ type: 'lookup', lookup });
+    if (answer.type !== 'lookup') throw unexpected(answer);
+    return answer.found;
   }
 
   async entry(shard: number | undefined, seq: number): Promise<EntryAnswer | null> {

@@ -1,4 +1,5 @@
 // What the main thread and a query thread say to each other: one question at a time, one answer each.
+import type { LookedUp, Lookup } from '../index/lookup.ts';
 import type { Query } from '../index/query.ts';
 import type { FoundEntry, Page } from '../index/search.ts';
 import type { ErrorCode } from '../lib/errors.ts';
@@ -16,6 +17,8 @@ export interface QueryThreadData {
 export type Question =
   | { readonly type: 'search'; readonly query: Query; readonly softLimitMs: number }
   | { readonly type: 'entry'; readonly shard: number | undefined; readonly seq: number }
+  /** What another replica asks about entries of its own. */
+  | { readonly type: 'lookup'; readonly lookup: Lookup }
   /** What lies at a path below /tlog/. */
   | { readonly type: 'tlog'; readonly path: string };
 
@@ -39,5 +42,6 @@ export interface AnsweredPage extends Page {
 export type Answer =
   | { readonly type: 'page'; readonly page: AnsweredPage }
   | { readonly type: 'entry'; readonly entry: EntryAnswer | null }
+  | { readonly type: 'lookup'; readonly found: LookedUp }
   | { readonly type: 'tlog'; readonly file: TlogFile | undefined }
   | { readonly type: 'error'; readonly code: ErrorCode; readonly message: string; readonly damaged: boolean };

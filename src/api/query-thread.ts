@@ -1,6 +1,7 @@
 // A query thread: answers questions with read-only connections of its own, and may be terminated while it does.
 import { parentPort, workerData } from 'node:worker_threads';
 import type Database from 'better-sqlite3';
+import { lookUp } from '../index/lookup.ts';
 import type { Place } from '../index/places.ts';
 import { openIndexForReading } from '../index/schema.ts';
 import { type FoundEntry, findEntry, search } from '../index/search.ts';
@@ -38,6 +39,9 @@ function answer(question: Question, generation: number): Answer {
     const end = performance.now() + question.softLimitMs;
     const page = search(openIndex(generation), question.query, { expired: () => performance.now() >= end });
     return { type: 'page', page: { ...page, older: older.of(question.query) } };
+  }
+  if (question.type === 'lookup') {
+    return { type: 'lookup', found: lookUp(openIndex(generation), reader, question.lookup) };
   }
   if (question.type === 'tlog') return { type: 'tlog', file: readTlogFile(ledgerDir, question.path) };
   const shard = question.shard ?? reader.shards().at(-1)?.number ?? 0;

@@ -7,15 +7,42 @@ export interface ListAnswer extends Pick<Page, 'entries' | 'next'> {
   /** Whether the index held everything that was on record when it was asked. */
   readonly current: boolean;
   /** History that the query reaches back to and that has left the volume; absent in answers of older releases. */
-  readonly older?: { readonly oldestShard: number; readonly before: string; readonly store?: string } | null;
+  readonly older?: OlderHistory | null;
+  /** Each replica's part, where there are several. */
+  readonly replicas?: readonly ReplicaPart[];
+}
+
+export interface OlderHistory {
+  readonly oldestShard: number;
+  readonly before: string;
+  readonly store?: string;
+}
+
+export interface ReplicaPart {
+  readonly replica: string;
+  readonly answered: boolean;
+  /** Why it did not answer, or not all. */
+  readonly why?: string;
+  readonly older?: OlderHistory | null;
+}
+
+/** A replica that is not in what was shown. */
+export interface MissingReplica {
+  readonly replica: string;
+  readonly why: string;
+}
+
+/** A line of a stream that is no entry: who does not answer now. */
+export interface MissingLine {
+  readonly replicas: { readonly missing: readonly MissingReplica[] };
 }
 
 export interface QueryClient {
   list(parameters: URLSearchParams): Promise<ListAnswer>;
   /** `<seq>` or `<shard>/<seq>`; the answer's JSON text as it came, because numbers in a body may be larger than JavaScript's. */
-  entry(place: string): Promise<string>;
+  entry(place: string, parameters: URLSearchParams): Promise<string>;
   /** Entries as they come; ends with the connection. */
-  follow(parameters: URLSearchParams): AsyncIterable<FoundEntry>;
+  follow(parameters: URLSearchParams): AsyncIterable<FoundEntry | MissingLine>;
 }
 
 /** Throws QUERY_INVALID when the URL is none; the calls reject with what the API refuses, or QUERY_UNAVAILABLE. */
@@ -37,7 +64,7 @@ export function createQueryClient(server: string): QueryClient {
   };
   return {
     list: async (parameters) => (await (await get('', parameters)).json()) as ListAnswer,
-    entry: async (place) => (await get(`/${place}`)).text(),
+    entry: async (place, parameters) => (await get(`/${place}`, parameters)).text(),
     async *follow(parameters) {
       const response = await get('', parameters);
       try {
@@ -60,8 +87,8 @@ async function* linesOf(response: Response): AsyncGenerator<string> {
   }
 }
 
-function readLine(line: string): FoundEntry {
-  const value = JSON.parse(line) as FoundEntry | { readonly error: { code: string; message: string } };
+function readLine(line: string): FoundEntry | MissingLine {
+  const value = JSON.parse(line) as FoundEntry | MissingLine | { readonly error: { code: string; message: string } };
   if ('error' in value) throw new SealgateError(codeOf(value.error.code), value.error.message);
   return value;
 }

@@ -11,11 +11,14 @@ interface EntryAnswer {
   readonly checks: Readonly<Record<'body' | 'previous' | 'next' | 'checkpoint', 'good' | 'bad' | 'unknown'>>;
   readonly links: readonly {
     readonly state: string;
+    readonly replica?: string;
     readonly shard?: number;
     readonly seq?: number;
     readonly kind?: string;
     readonly claim?: string;
   }[];
+  /** The same audit event in other ledgers. */
+  readonly copies?: readonly { readonly replica: string; readonly shard: number; readonly seq: number }[];
   readonly body: unknown;
 }
 
@@ -29,7 +32,7 @@ const CHECKS = {
 /** Of the API's answer. Control characters are made visible; JSON escapes them in the body already. */
 export function formatEntry(json: string): { readonly text: string; readonly verifies: boolean } {
   const answer = JSON.parse(json) as EntryAnswer;
-  const { shard, seq, origin, leaf, leafHash, salt, checks, links } = answer;
+  const { shard, seq, origin, leaf, leafHash, salt, checks, links, copies = [] } = answer;
   const bad = Object.values(checks).includes('bad');
   const lines = [
     `Entry ${shard}/${seq} of ${origin}${bad ? ': DOES NOT VERIFY' : ''}`,
@@ -40,6 +43,7 @@ export function formatEntry(json: string): { readonly text: string; readonly ver
     `Leaf hash  ${leafHash}`,
     `Salt       ${salt}`,
     ...links.map((link) => `Joined     ${linkText(link)}`),
+    ...copies.map((copy) => `Also in    ${copy.replica}/${copy.shard}/${copy.seq}`),
     '',
     'Body',
     JSON.stringify(answer.body, null, 2),
@@ -53,7 +57,8 @@ function mark(check: 'good' | 'bad' | 'unknown'): string {
   return check === 'bad' ? 'NO      ' : 'unknown ';
 }
 
-function linkText({ state, shard, seq, kind, claim }: EntryAnswer['links'][number]): string {
-  const place = seq === undefined ? '' : `${kind ?? 'entry'} ${shard}/${seq}, `;
+function linkText({ state, replica, shard, seq, kind, claim }: EntryAnswer['links'][number]): string {
+  const place =
+    seq === undefined ? '' : `${kind ?? 'entry'} ${replica === undefined ? '' : `${replica}/`}${shard}/${seq}, `;
   return `${place}${state}${claim === undefined ? '' : ` (${claim})`}`;
 }

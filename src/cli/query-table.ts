@@ -8,11 +8,14 @@ interface Column {
   /** Characters; the last column is not cut. */
   readonly width: number;
   readonly wide?: true;
+  /** Only where entries are of several replicas. */
+  readonly replicas?: true;
   readonly cell: (entry: FoundEntry) => string;
 }
 
 const COLUMNS: readonly Column[] = [
   { title: 'TIME', width: 20, cell: ({ time }) => `${time.slice(0, 19)}Z` },
+  { title: 'REPLICA', width: 14, replicas: true, cell: ({ replica = '' }) => replica },
   { title: 'ENTRY', width: 9, cell: ({ shard, seq }) => (shard === 0 ? String(seq) : `${shard}/${seq}`) },
   { title: 'KIND', width: 11, cell: ({ kind }) => kind },
   { title: 'VERDICT', width: 7, cell: verdict },
@@ -26,16 +29,25 @@ const COLUMNS: readonly Column[] = [
   { title: 'JOINED WITH', width: 40, cell: joined },
 ];
 
-export function header(wide: boolean): string {
-  return line(wide, ({ title }) => title);
+export interface TableForm {
+  /** All columns, and nothing cut. */
+  readonly wide: boolean;
+  /** Whose ledger an entry is in. */
+  readonly replicas: boolean;
 }
 
-export function rowOf(entry: FoundEntry, wide: boolean): string {
-  return line(wide, ({ cell }) => escapeTerminal(cell(entry)));
+export function header(form: TableForm): string {
+  return line(form, ({ title }) => title);
 }
 
-function line(wide: boolean, text: (column: Column) => string): string {
-  const columns = COLUMNS.filter((column) => wide || column.wide === undefined);
+export function rowOf(entry: FoundEntry, form: TableForm): string {
+  return line(form, ({ cell }) => escapeTerminal(cell(entry)));
+}
+
+function line({ wide, replicas }: TableForm, text: (column: Column) => string): string {
+  const columns = COLUMNS.filter(
+    (column) => (wide || column.wide === undefined) && (replicas || column.replicas === undefined),
+  );
   const cells = columns.map((column, i) => {
     const cell = text(column);
     // In the wide form nothing is cut: whoever asks for it wants to read or copy all.
@@ -83,11 +95,18 @@ function joined({ shard, links = [] }: FoundEntry): string {
 }
 
 function linkText(link: FoundLink, shard: number): string {
-  const place = link.seq === undefined ? '' : link.shard === shard ? `${link.seq}` : `${link.shard}/${link.seq}`;
+  const place = linkPlace(link, shard);
   if (link.state === 'verified') {
     if (link.kind === 'decision') return `decision ${place}: ${link.allowed === false ? 'deny' : 'allow'}`;
     return `${link.kind ?? ''} ${place}${link.code === undefined ? '' : `: ${link.code}`}`;
   }
   if (link.state === 'elsewhere') return 'another log';
   return link.state === 'mismatch' ? `${place} HASH DIFFERS` : `${place} MISSING`.trim();
+}
+
+/** As short as it is unambiguous beside the entry. */
+function linkPlace(link: FoundLink, shard: number): string {
+  if (link.seq === undefined) return '';
+  if (link.replica !== undefined) return `${link.replica}/${link.shard}/${link.seq}`;
+  return link.shard === shard ? `${link.seq}` : `${link.shard}/${link.seq}`;
 }

@@ -3,7 +3,12 @@ import type { Settings } from './schema.ts';
 
 /** One message for each combination that cannot be. `locate` says where a setting was given. */
 export function checkTogether(settings: Settings, locate: (path: readonly string[]) => string): string[] {
-  return [...halves(settings, locate), ...samePort(settings, locate), ...tooSmall(settings, locate)];
+  return [
+    ...halves(settings, locate),
+    ...peerProblems(settings, locate),
+    ...samePort(settings, locate),
+    ...tooSmall(settings, locate),
+  ];
 }
 
 function halves(settings: Settings, locate: (path: readonly string[]) => string): string[] {
@@ -17,9 +22,35 @@ function halves(settings: Settings, locate: (path: readonly string[]) => string)
   });
 }
 
+/** Whether there are other replicas to ask. */
+export function hasPeers({ peers }: Settings): boolean {
+  return peers.service !== '' || peers.addresses.length > 0;
+}
+
+/** Without a certificate there is no telling a replica from anybody else. */
+function peerProblems(settings: Settings, locate: (path: readonly string[]) => string): string[] {
+  const { service, expected, tls } = settings.peers;
+  if (!hasPeers(settings)) {
+    if (expected.length === 0) return [];
+    return [`${locate(['peers', 'expected'])}: needs peers.service, under which the replicas are looked up`];
+  }
+  const given = service !== '' ? 'service' : 'addresses';
+  const problems = (['certFile', 'keyFile', 'caFile'] as const)
+    .filter((name) => tls[name] === undefined)
+    .map(
+      (name) => `${locate(['peers', given])}: needs peers.tls.${name}: replicas know one another by their certificates`,
+    );
+  if (service === '' && tls.serverName === '')
+    problems.push(`${locate(['peers', given])}: needs peers.tls.serverName, the name in the replicas' certificates`);
+  if (service === '' && expected.length > 0)
+    problems.push(`${locate(['peers', 'expected'])}: needs peers.service, under which the replicas are looked up`);
+  return problems;
+}
+
 /** Two listeners on one port would end in "address already in use" for the second, without saying who is the first. */
 function samePort(settings: Settings, locate: (path: readonly string[]) => string): string[] {
-  const listeners = (['admission', 'audit', 'api', 'metrics'] as const).map((name) => ({ name, ...settings[name] }));
+  const names = ['admission', 'audit', 'api', 'metrics', ...(hasPeers(settings) ? (['peers'] as const) : [])] as const;
+  const listeners = names.map((name) => ({ name, ...settings[name] }));
   const everywhere = (host: string) => host === '0.0.0.0' || host === '::';
   return listeners.flatMap((one, index) =>
     listeners

@@ -205,6 +205,74 @@ export const settingsSchema = {
         },
       },
     ),
+    peers: section(
+      'The other replicas. With `service` or `addresses`, a query through one includes the ledgers of all, over a listener of its own with mutual TLS.',
+      {
+        host: { ...host, default: '0.0.0.0', description: 'Address to listen on.' },
+        port: {
+          ...port,
+          default: 8445,
+          description:
+            'Port to listen on (0 takes a free one), and that of the replicas at the addresses of `service`.',
+        },
+        service: {
+          type: 'string',
+          maxLength: 253,
+          pattern: '^([^\\s/]+)?$',
+          default: '',
+          description:
+            'DNS name whose addresses are those of all replicas: a headless Service. It is looked up again as replicas come and go.',
+          examples: ['sealgate-replicas.sealgate-system.svc'],
+        },
+        addresses: {
+          type: 'array',
+          items: { type: 'string', maxLength: 261, pattern: '^(\\[[0-9a-fA-F:.]+\\]|[^\\s/:]+):\\d{1,5}$' },
+          maxItems: 32,
+          uniqueItems: true,
+          default: [],
+          description: 'Replicas that are always at the same place, `host:port`. This one may be among them.',
+          examples: [['audit-1.example.com:8445', 'audit-2.example.com:8445']],
+        },
+        expected: {
+          type: 'array',
+          items: namePart,
+          maxItems: 32,
+          uniqueItems: true,
+          default: [],
+          description:
+            'Names (identity.replica) of all replicas that there should be: an answer says which of them is not in it, also when it has no address any more. Each is looked up as `<name>.<service>`, too.',
+          examples: [['sealgate-0', 'sealgate-1']],
+        },
+        timeoutMs: {
+          type: 'integer',
+          minimum: 100,
+          maximum: 60_000,
+          default: 5000,
+          description: 'Most time for the answer of another replica; one that takes longer is named in the answer.',
+        },
+        tls: section(
+          'Mutual TLS of the replicas, under a CA that issues for nobody else: whoever has its certificate reads the ledger.',
+          {
+            certFile: {
+              ...file,
+              description: 'Certificate of this replica as server and as client, PEM. All replicas may share one.',
+            },
+            keyFile: { ...file, description: 'Private key of certFile, PEM without a passphrase.' },
+            caFile: {
+              ...file,
+              description: "CA certificates, PEM, that the others' certificates are checked against.",
+            },
+            serverName: {
+              type: 'string',
+              maxLength: 253,
+              pattern: '^([^\\s/]+)?$',
+              default: '',
+              description: 'DNS name that the certificate of each replica bears. Default: `service`.',
+            },
+          },
+        ),
+      },
+    ),
     metrics: section('Metrics and health, plain HTTP.', {
       host: { ...host, default: '0.0.0.0', description: 'Address to listen on.' },
       port: { ...port, default: 9090, description: 'Port to listen on; 0 takes a free one.' },
@@ -236,7 +304,7 @@ export const settingsSchema = {
           "Validity of the two CAs and of the audit client's certificate, which are not replaced by themselves.",
       },
     }),
-    server: section('Limits of each of the two TLS listeners.', {
+    server: section('Limits of each of the TLS listeners.', {
       maxConnections: {
         type: 'integer',
         minimum: 1,

@@ -6,6 +6,8 @@ import { LINK_STATES, type LinkState } from './schema.ts';
 /** The entry at the other end of a link, and whether the event's claim about the decision proved true. */
 export interface FoundLink {
   readonly state: LinkState;
+  /** Of the other end, where that is another than the entry's own. */
+  readonly replica?: string;
   /** Absent when there is no such entry here. */
   readonly shard?: number;
   readonly seq?: number;

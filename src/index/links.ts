@@ -28,6 +28,12 @@ export interface Link {
 const REFERENCE = /^(.{1,512}):(0|[1-9]\d{0,14}):([0-9a-f]{64})$/;
 const MAX_CLAIM = 1024;
 
+/** The parts of `<origin>:<seq>:<leaf hash>`; undefined when it is something else. */
+export function claimParts(reference: string): { origin: string; seq: number; hash: string } | undefined {
+  const [, origin, seq, hash] = REFERENCE.exec(reference) ?? [];
+  return origin === undefined || hash === undefined ? undefined : { origin, seq: Number(seq), hash };
+}
+
 /**
  * Checks one claim of the event at `pos`.
  * - `verified`: that entry is the decision about that review and its leaf has that hash.
@@ -37,10 +43,10 @@ const MAX_CLAIM = 1024;
  */
 export function checkClaim(claim: Claim, pos: number, decisions: Decisions): Link {
   const kept = `d.${claim.uid}=${claim.reference}`.slice(0, MAX_CLAIM).toWellFormed();
-  const match = REFERENCE.exec(claim.reference);
-  if (match === null) return { state: 'mismatch', decision: null, claim: kept };
-  const [, origin = '', seq = '', hash = ''] = match;
-  const decision = decisions.locate(origin, Number(seq));
+  const parts = claimParts(claim.reference);
+  if (parts === undefined) return { state: 'mismatch', decision: null, claim: kept };
+  const { origin, seq, hash } = parts;
+  const decision = decisions.locate(origin, seq);
   if (decision === undefined) return { state: 'elsewhere', decision: null, claim: kept };
   // A decision is committed before its event can exist: one that stands behind it was not there when the claim was made.
   if (decision >= pos) return { state: 'missing', decision: null, claim: kept };

@@ -1,9 +1,9 @@
 // A query: which entries, in which order, how many. Read from texts in one place, for the API's parameters and the CLI's flags alike.
 import { ENTRY_KINDS } from '../ledger/entry.ts';
-import { type Micros, parseMicros } from '../lib/clock.ts';
+import { formatMicros, type Micros, parseMicros } from '../lib/clock.ts';
 import { SealgateError } from '../lib/errors.ts';
 import { nearestName } from '../lib/nearest.ts';
-import { type Cursor, decodeCursor } from './cursor.ts';
+import { type Cursor, decodeCursor, encodeCursor } from './cursor.ts';
 import { DAMAGED, type Facts } from './facts.ts';
 
 /** Every kind, and what the index calls an entry that it could not read. */
@@ -47,6 +47,8 @@ export interface Query {
   readonly after?: Cursor;
   /** Not one page but every match from `after` on (without it: from now on), as it comes. */
   readonly follow?: true;
+  /** Only this replica's ledger, where there are others. */
+  readonly local?: true;
 }
 
 /** Every parameter with what it takes, for messages and help. */
@@ -68,6 +70,7 @@ export const PARAMETERS = {
   limit: `a number from 1 to ${MAX_LIMIT}`,
   cursor: 'the `next` of an earlier answer, or to follow from there, its `tail`',
   follow: '1 to stream what comes, 0 not to',
+  local: '1 to ask only this replica, 0 to ask all',
 } as const;
 
 export type Parameter = keyof typeof PARAMETERS;
@@ -115,7 +118,8 @@ export function parseQuery(parameters: Iterable<readonly [string, string]>, now:
     auditID: read('auditID', literal),
   };
   const after = read('cursor', decodeCursor);
-  const follow = read('follow', (value) => (value === '1' ? true : value === '0' ? false : undefined)) ?? false;
+  const follow = read('follow', flag) ?? false;
+  const local = read('local', flag) ?? false;
   for (const name of ['order', 'limit'] as const) {
     if (!follow || !given.has(name)) continue;
     throw new SealgateError(
@@ -130,7 +134,31 @@ export function parseQuery(parameters: Iterable<readonly [string, string]>, now:
     limit: read('limit', (value) => (/^\d{1,4}$/.test(value) ? inLimits(Number(value)) : undefined)) ?? DEFAULT_LIMIT,
     ...(after === undefined ? {} : { after }),
     ...(follow ? { follow } : {}),
+    ...(local ? { local } : {}),
   };
+}
+
+function flag(value: string): boolean | undefined {
+  return value === '1' ? true : value === '0' ? false : undefined;
+}
+
+/** The last instant that RFC 3339 can write. */
+const LAST_MICROS = Date.UTC(10_000, 0, 1) * 1000 - 1;
+
+/** The parameters that give this page again, at any time: spans became times. `follow` and `local` are not among them. */
+export function pageParameters({ filter, ascending, limit, after }: Query): URLSearchParams {
+  const { since, until, ...texts } = filter;
+  const times = { since, until };
+  const all = new Map<Parameter, string>([
+    ['order', ascending ? 'oldest' : 'newest'],
+    ['limit', String(limit)],
+  ]);
+  for (const [name, value] of Object.entries(texts)) all.set(name as Parameter, String(value));
+  for (const [name, value] of Object.entries(times)) {
+    if (value !== undefined) all.set(name as Parameter, formatMicros(Math.min(Math.max(value, 0), LAST_MICROS)));
+  }
+  if (after !== undefined) all.set('cursor', encodeCursor(after));
+  return new URLSearchParams([...all]);
 }
 
 const SPAN = /^(\d{1,9})(s|m|h|d|w)$/;

@@ -39,6 +39,7 @@ CREATE TABLE link (
   event INTEGER NOT NULL, n INTEGER NOT NULL, state INTEGER NOT NULL, decision INTEGER, claim TEXT, PRIMARY KEY (event, n)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX link_decision ON link (decision) WHERE decision IS NOT NULL;
+CREATE INDEX link_elsewhere ON link (substr(claim, 3, 36)) WHERE state = 3;
 CREATE TABLE block (id INTEGER PRIMARY KEY, min_time INTEGER NOT NULL, max_time INTEGER NOT NULL) STRICT;
 CREATE TABLE bloom (block INTEGER PRIMARY KEY, bits BLOB NOT NULL) STRICT;
 `;

@@ -14,6 +14,8 @@ import { BLOCK_ENTRIES, TIME_ZERO } from './schema.ts';
 
 /** An entry as a list shows it. Absent: the entry has no such thing. Stable: `-o json` and the API give exactly this. */
 export interface FoundEntry {
+  /** Whose ledger holds it, where several replicas were asked. */
+  readonly replica?: string;
   readonly shard: number;
   readonly seq: number;
   /** RFC 3339, UTC, six decimals. */
@@ -36,6 +38,8 @@ export interface FoundEntry {
   readonly auditID?: string;
   /** A decision's audit events (and a report that it was not delivered); an event's decisions. */
   readonly links?: readonly FoundLink[];
+  /** The same audit event in the ledgers of other replicas, which a list shows once. */
+  readonly copies?: readonly (Place & { readonly replica: string })[];
 }
 
 export interface Page {

@@ -40,6 +40,7 @@ export const ERROR_CODES = {
   QUERY_INVALID: 'a query asks for something that does not exist',
   QUERY_TIMEOUT: 'a query ran past its time limit',
   QUERY_UNAVAILABLE: 'the index cannot answer now',
+  PEER_UNAVAILABLE: 'another replica does not answer, or not in a way that can be used',
   ENTRY_NOT_FOUND: 'the ledger holds no such entry',
   ENTRY_UNSIGNED: 'no checkpoint covers the entry yet',
   PROOF_INVALID: 'a proof file is malformed, altered or does not prove its entry',

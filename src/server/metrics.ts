@@ -33,7 +33,7 @@ const FINDINGS = [
   { rule: 'ledger-check', severities: ['critical'] },
 ] as const;
 
-const LISTENERS = ['admission', 'audit'] as const;
+const LISTENERS = ['admission', 'audit', 'peers'] as const;
 
 export type Listener = (typeof LISTENERS)[number];
 
@@ -167,6 +167,11 @@ export function createMetrics(version: string) {
     'sealgate_ledger_breaks_total',
     'Starts that found another history on the volume than the mirror has, and began a new shard.',
   );
+  const peerQuestions = counter(
+    'sealgate_peer_questions_total',
+    'Questions to other replicas, by what became of them.',
+    ['result'],
+  );
   const expiry = new Gauge({
     name: 'sealgate_certificate_expires_seconds',
     help: 'When the certificate in use ends, in seconds since the Unix epoch.',
@@ -210,6 +215,7 @@ export function createMetrics(version: string) {
     checkedEntries.set({ pass }, 0);
   }
   for (const source of ['review', 'event']) redacted.inc({ source }, 0);
+  for (const result of ['answered', 'failed']) peerQuestions.inc({ result }, 0);
   for (const listener of LISTENERS) {
     for (const reason of Object.keys(REJECTION_REASONS)) rejected.inc({ listener, reason }, 0);
   }
@@ -311,6 +317,7 @@ export function createMetrics(version: string) {
       sealed: (shard: number) => void unsealed.delete(shard),
       unsealed: (shard: number) => void unsealed.add(shard),
     },
+    peerAsked: (result: 'answered' | 'failed') => peerQuestions.inc({ result }),
     listener: (listener: Listener) => ({
       rejected: (reason: RejectionReason) => rejected.inc({ listener, reason }),
       opened: (of: { readonly inFlight: number; readonly inFlightBytes: number }) => void load.set(listener, of),

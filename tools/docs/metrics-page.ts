@@ -56,6 +56,7 @@ const GROUPS: readonly [string, string][] = [
   ['mirror', 'Mirror'],
   ['witness', 'Witnesses, when a policy of them is configured'],
   ['listener', 'Listeners'],
+  ['peer', 'Other replicas'],
   ['certificate', 'Certificates'],
   ['build', 'Release'],
 ];
@@ -74,7 +75,8 @@ const VALUES: Readonly<Record<string, string>> = {
   severity: '`info`, `low`, `medium`, `high`, `critical`',
   pass: '`full`: all of the ledger; `new`: the open shard and what is new in it',
   action: '`deny`, `warn`, `audit`',
-  listener: '`admission`, `audit`',
+  listener: '`admission`, `audit`, `peers`',
+  result: '`answered`, `failed`',
   certificate: '`server`; `ca`: the one that Sealgate issues under',
   digest: '`sha256:` and 64 hex digits: [policies](policies.md)',
   resource: 'group, version and plural name, as in `networking.k8s.io/v1/ingresses`: those of inventory.resources',

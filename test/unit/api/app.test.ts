@@ -138,7 +138,7 @@ describe('the query API', () => {
     ['/v1/entries/7/1', 404, 'ENTRY_NOT_FOUND', '7/1'],
     ['/v1/entries/x', 400, 'QUERY_INVALID', 'must be a number'],
     ['/v1/entries/-1', 400, 'QUERY_INVALID', 'must be a number'],
-    ['/v1/entries/1?follow=1', 400, 'QUERY_INVALID', 'no parameters'],
+    ['/v1/entries/1?follow=1', 400, 'QUERY_INVALID', 'nothing else'],
     ['/v1/entries/%ff', 400, 'REQUEST_INVALID', 'malformed'],
     ['/v1/nothing', 404, 'REQUEST_INVALID', '/v1/entries'],
     ['/', 404, 'REQUEST_INVALID', '/v1/entries'],

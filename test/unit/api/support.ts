@@ -26,9 +26,9 @@ export class TestApi {
   queries!: Queries;
   server!: Server;
 
-  static async start(options: Partial<ApiOptions> = {}): Promise<TestApi> {
+  static async start(options: Partial<ApiOptions> = {}, log?: string): Promise<TestApi> {
     const api = new TestApi();
-    api.ledger = await openTestLedger(api.dir, undefined, (head) => api.view?.notify(head));
+    api.ledger = await openTestLedger(api.dir, log, (head) => api.view?.notify(head));
     api.view = openView({ ledgerDir: api.ledger.dir, file: api.indexFile, log: api.log });
     api.queries = createQueries({ ledgerDir: api.ledger.dir, vkey: api.ledger.vkey, view: api.view });
     const app = createApi({

@@ -84,7 +84,7 @@ describe('metrics', () => {
 
   it('exist before anything happened where their labels are known, so that the first increase is seen', async () => {
     expect(await samples('sealgate_admission_decisions_total')).toHaveLength(3);
-    expect(await samples('sealgate_listener_rejected_total')).toHaveLength(22);
+    expect(await samples('sealgate_listener_rejected_total')).toHaveLength(33);
   });
 
   it('stay bounded however many policies there are', async () => {
