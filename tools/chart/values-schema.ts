@@ -27,6 +27,8 @@ export const CHART_OWNED: readonly string[] = [
   'detect.namespace',
   'policy.dir',
   'policy.opa',
+  // The pod's own account.
+  'inventory.kubeconfig',
 ];
 
 interface Node extends SchemaNode {
@@ -144,6 +146,7 @@ const OWN = {
     enabled: yes,
     apiServerCidrs: list(CIDR),
     metricsFrom: objects,
+    apiServerPorts: { type: 'array', items: port },
     mirrorPorts: { type: 'array', items: port },
     extraEgress: objects,
   }),

@@ -129,7 +129,17 @@ capabilities:
 {{- end -}}
 
 {{/* What no schema can say. */}}
+{{/* The resources that policies may look at, as a JSON array. */}}
+{{- define "sealgate.inventory" -}}
+{{- (.Values.settings.inventory | default dict).resources | default list | toJson -}}
+{{- end -}}
+
 {{- define "sealgate.check" -}}
+{{- range include "sealgate.inventory" . | fromJsonArray -}}
+{{- if and (eq .resource "secrets") (not .group) -}}
+{{- fail "settings.inventory.resources names secrets: policies must not see the values of Secrets, because what they say is recorded" -}}
+{{- end -}}
+{{- end -}}
 {{- with .Values.webhook.certificate -}}
 {{- if and (eq .source "existingSecret") (or (not .secretName) (not .caBundle)) -}}
 {{- fail "webhook.certificate.source is existingSecret: give webhook.certificate.secretName and webhook.certificate.caBundle" -}}
