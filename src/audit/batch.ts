@@ -30,6 +30,10 @@ const FOUND = eventNodes();
  */
 const SLICE_MS = 0.5;
 
+/** So many bytes, and items, are read without a look at the clock: a few hundredths of a millisecond. */
+const LOOK_BYTES = 4096;
+const LOOK_ITEMS = 4;
+
 /**
  * While somebody waits for a verdict a batch stands back after each slice, but no longer than this: so it keeps a tenth of the
  * thread, which is several times what one API server sends.
@@ -74,6 +78,9 @@ export async function readBatch(body: Buffer, peer: Peer, slab: BodySlab, parts:
   slab.begin(body.length);
   if (parts.decisionsWaiting()) await standBack(parts.decisionsWaiting);
   let until = performance.now() + SLICE_MS;
+  /** From where on in the body, or from how many items on, the clock is asked again. */
+  let look = 0;
+  let lookAt = 0;
   for (const part of elements(body, ITEMS, doc, parts.settings.maxDepth)) {
     if (part.type === 'member') {
       if (part.name === 'kind' || part.name === 'apiVersion') types.set(part.name, doc.text(0));
@@ -99,6 +106,9 @@ export async function readBatch(body: Buffer, peer: Peer, slab: BodySlab, parts:
     } else {
       items.push({ entry: malformed(part, doc, source, error, parts) });
     }
+    if (part.end < look && items.length < lookAt) continue;
+    look = part.end + LOOK_BYTES;
+    lookAt = items.length + LOOK_ITEMS;
     if (performance.now() > until) {
       // The generator and `doc` are this batch's own: nothing else touches them meanwhile.
       await standBack(parts.decisionsWaiting);

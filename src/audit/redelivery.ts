@@ -152,6 +152,8 @@ class Window implements RedeliveryWindow {
   find(key: ContentKey): Seen | undefined {
     const pending = this.#pending.get(key);
     if (pending !== undefined) return async () => placeAt(await pending.recorded, pending.index);
+    // Nearly everything is new: the clock is asked only about what is there.
+    if (this.#table[this.#probe(key)] === 0) return undefined;
     this.#forget(this.#now());
     const slot = (this.#table[this.#probe(key)] as number) - 1;
     if (slot < 0) return undefined;
@@ -170,15 +172,18 @@ class Window implements RedeliveryWindow {
         if (key === undefined) return;
         this.#pending.delete(key);
         const place = places[index];
-        if (place !== undefined) this.remember(key, place, time);
+        if (place !== undefined) this.#put(key, place, time, time);
       });
     };
     recorded.then(settle, () => settle([]));
   }
 
-  remember(key: ContentKey, { shard, seq }: Place, time: number): void {
+  remember(key: ContentKey, place: Place, time: number): void {
+    this.#put(key, place, time, this.#now());
+  }
+
+  #put(key: ContentKey, { shard, seq }: Place, time: number, now: number): void {
     const { maxEvents, seconds } = this.#limits;
-    const now = this.#now();
     this.#forget(now);
     if (maxEvents === 0 || time <= now - seconds * 1000) return;
     if (this.#table[this.#probe(key)] !== 0) return;

@@ -389,15 +389,25 @@ class LedgerHandle implements Ledger {
 
 /** Flattens entries for the trip to the writer: one buffer, transferred, so that only this copy is made. */
 function pack(id: number, lane: Lane, entries: readonly Append[], buffers: BodyBuffers): AppendMessage {
-  const sizes = entries.map(({ body }) => body.length);
-  const bodies = buffers.take(sizes.reduce((sum, size) => sum + size, 0));
+  const sizes = new Uint32Array(entries.length);
+  let size = 0;
+  for (const [i, { body }] of entries.entries()) {
+    sizes[i] = body.length;
+    size += body.length;
+  }
+  const bodies = buffers.take(size);
   let at = 0;
   for (const { body } of entries) {
     bodies.set(body, at);
     at += body.length;
   }
+  const [first] = entries;
+  const kinds =
+    first !== undefined && entries.every(({ kind }) => kind === first.kind)
+      ? first.kind
+      : entries.map(({ kind }) => kind);
   const extras = entries.some(({ extra }) => extra !== undefined) ? entries.map(({ extra }) => extra) : undefined;
-  return { type: 'append', id, lane, kinds: entries.map(({ kind }) => kind), extras, sizes, bodies };
+  return { type: 'append', id, lane, kinds, extras, sizes, bodies };
 }
 
 function startThread(name: string, data: unknown, transferList: import('node:worker_threads').MessagePort[]): Worker {

@@ -82,16 +82,20 @@ export interface WriterData {
   readonly checkpointer: import('node:worker_threads').MessagePort;
 }
 
-/** Entries of one append: parallel arrays and one transferred buffer, because cloning 400 objects costs more than writing them. */
+/**
+ * Entries of one append: parallel arrays and one transferred buffer, because cloning 400 objects, or as many strings, costs more than
+ * writing them.
+ */
 export interface AppendMessage {
   readonly type: 'append';
   readonly id: number;
   readonly lane: Lane;
-  readonly kinds: readonly EntryKind[];
+  /** One kind when all are of it. */
+  readonly kinds: EntryKind | readonly EntryKind[];
   /** Undefined when no entry has any. */
   readonly extras: readonly (LeafExtra | undefined)[] | undefined;
   /** Bytes of each body; `bodies` holds them one after the other. */
-  readonly sizes: readonly number[];
+  readonly sizes: Uint32Array;
   readonly bodies: Uint8Array<ArrayBuffer>;
 }
 

@@ -85,11 +85,11 @@ export class WriterQueue {
       const waiting = queue[finished] as Waiting;
       const { kinds, extras, sizes, bodies, id } = waiting.message;
       const first = slice.entries.length;
-      while (waiting.next < kinds.length && entries < limit.entries) {
+      while (waiting.next < sizes.length && entries < limit.entries) {
         const size = sizes[waiting.next] as number;
         if (entries > 0 && bytes + size > limit.bytes) break;
         slice.entries.push({
-          kind: kinds[waiting.next] as Staged['kind'],
+          kind: (typeof kinds === 'string' ? kinds : kinds[waiting.next]) as Staged['kind'],
           extra: extras?.[waiting.next],
           body: bodies.subarray(waiting.offset, waiting.offset + size),
         });
@@ -100,7 +100,7 @@ export class WriterQueue {
       }
       const count = slice.entries.length - first;
       if (count > 0) slice.parts.push({ id, first, count });
-      if (waiting.next < kinds.length) break;
+      if (waiting.next < sizes.length) break;
       if (bodies.buffer.byteLength >= RETURNED_BYTES) slice.spent.push(bodies.buffer);
       finished += 1;
     }

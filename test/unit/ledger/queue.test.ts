@@ -11,7 +11,7 @@ function message(id: number, lane: Lane, count: number, size = 10): AppendMessag
     lane,
     kinds: Array(count).fill('event'),
     extras: undefined,
-    sizes: Array(count).fill(size),
+    sizes: Uint32Array.from(Array(count).fill(size)),
     bodies,
   };
 }

@@ -43,7 +43,7 @@ function message(lane: Lane): AppendMessage {
     lane,
     kinds: [kind],
     extras: [extra],
-    sizes: [body.length],
+    sizes: Uint32Array.from([body.length]),
     bodies: new Uint8Array(body),
   };
 }
