@@ -1,6 +1,6 @@
 // Nearly everything that is recorded holds nothing secret. One look at the strings of a document tells which ones have to be
 // walked: it may be wrong in one direction only.
-import { type JsonDocument, jsonName, type Node } from '../lib/json-document.ts';
+import { type JsonDocument, type JsonName, jsonName, type Node } from '../lib/json-document.ts';
 import { KIND, type Rules } from './walk.ts';
 
 /** Kinds whose name ends so have a command or a path. */
@@ -19,11 +19,17 @@ export function createSuspicion(rules: Rules): (doc: JsonDocument) => boolean {
   const lengths = new Uint8Array(Math.max(...sizes) + 1);
   for (const size of sizes) lengths[size] = 1;
 
-  const kindLengths = new Set([...kinds].map((kind) => Buffer.byteLength(kind) + 2));
+  const kindNames: JsonName[][] = [];
+  for (const name of [...kinds].map(jsonName)) {
+    kindNames[name.bytes.length] = [...(kindNames[name.bytes.length] ?? []), name];
+  }
   const isSuspiciousKind = (doc: JsonDocument, node: Node): boolean => {
-    // Of nearly every kind its length and its end say that it is none: nothing is decoded then.
-    if (node < doc.count && !doc.isEscaped(node) && !kindLengths.has(doc.end(node) - doc.start(node))) {
-      if (!endsWith(doc, node, OPTIONS)) return false;
+    // Of nearly every kind its bytes say that it is none: nothing is decoded then.
+    if (node < doc.count && !doc.isEscaped(node) && !endsWith(doc, node, OPTIONS)) {
+      return (
+        doc.isString(node) &&
+        (kindNames[doc.end(node) - doc.start(node) - 2]?.some((name) => doc.is(node, name)) ?? false)
+      );
     }
     const kind = node < doc.count ? doc.text(node) : undefined;
     return kind !== undefined && (kinds.has(kind) || SESSION_KIND.test(kind));
