@@ -149,7 +149,7 @@ generate: $(PACKAGES) ## write the files that are made from others
 	@$(BUILD_TOOLS) helm
 	@set -e; for script in $(wildcard tools/generate/*.ts); do $(NODE) $$script; done
 
-.PHONY: fmt bench-inventory bench-ledger bench-mirror fixtures clean help
+.PHONY: fmt bench-inventory bench-ledger bench-admission bench-mirror fixtures clean help
 fmt: setup ## format everything
 	@node_modules/.bin/biome check --write .
 	@opa=$$($(BUILD_TOOLS) --list opa); "$$opa" fmt --write policies
@@ -159,6 +159,9 @@ bench-ledger: setup ## how fast events and decisions are recorded, kept and veri
 
 bench-inventory: setup ## what 10,000 objects of inventory and their updates cost the evaluation of policies (ARGS=--quick)
 	@$(NODE) --no-warnings bench/inventory.ts $(ARGS)
+
+bench-admission: setup ## decisions over TLS, recorded, against OPA's own server with the same policies (ARGS=--quick)
+	@$(NODE) --no-warnings bench/admission.ts $(ARGS)
 
 bench-mirror: setup ## how fast a ledger is mirrored into an Object Lock server, what that costs, and how fast it comes back (ARGS=--quick)
 	@$(BUILD_TOOLS) versitygw
