@@ -12,7 +12,7 @@ const OBJECTS = 10_000;
 const ROUNDS = 7;
 const ROUND_MS = 1500;
 const WARM_UP = 500;
-const UPDATES = process.argv.includes('--quick') ? 20_000 : 200_000;
+const UPDATES = process.argv.includes('--quick') ? 20_000 : 1_000_000;
 
 const POD: MatchFacts = {
   ...{ group: '', version: 'v1', kind: 'Pod', resource: 'pods', subresource: '', operation: 'CREATE' },
