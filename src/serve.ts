@@ -26,6 +26,7 @@ import { type IndexView, openView } from './index/view.ts';
 import type { TlsMaterial as CertificateMaterial } from './kube/certificate-files.ts';
 import { openCertificates } from './kube/certificates.ts';
 import { CheckpointConfigMap } from './kube/checkpoint-config-map.ts';
+import { type KubernetesEvent, KubernetesEvents } from './kube/kubernetes-events.ts';
 import { type LedgerKey, loadKey, loadOrCreateKey, previousFileOf } from './ledger/key.ts';
 import { type Ledger, openLedger } from './ledger/ledger.ts';
 import type { LedgerNotice } from './ledger/messages.ts';
@@ -215,11 +216,15 @@ async function build(settings: Settings, digest: string, log: Log, started: Star
   });
   started.add('query API', () => api.close());
   const auditLedger = mirrored?.auditLedger ?? ledger;
+  const kubernetesEvents = kubernetesEventsOf(settings, metrics, log);
   const watch = new Watch({
     settings: settings.detect,
     ledger: auditLedger,
     file: inData('detect', 'state.json'),
-    onRecorded: (finding, events) => tellFinding(log, metrics, finding, events),
+    onRecorded: (finding, events) => {
+      tellFinding(log, metrics, finding, events);
+      if (isTold(finding)) kubernetesEvents?.offer(kubernetesEventOf(finding));
+    },
     onProblem: (error) => log.warn({ error }, 'the memory of the findings could not be written'),
   });
   const selfCheck = new LedgerCheck({
@@ -427,6 +432,29 @@ function tellFinding(log: Log, metrics: Metrics, { rule, severity, message }: Fi
     { rule, severity, events },
     `finding: ${message}`,
   );
+}
+
+/** Undefined when they are not wanted. */
+function kubernetesEventsOf({ detect, identity }: Settings, metrics: Metrics, log: Log): KubernetesEvents | undefined {
+  const { enabled, kubeconfig } = detect.kubernetesEvents;
+  if (!enabled) return undefined;
+  return new KubernetesEvents({
+    ...{ namespace: detect.namespace, pod: identity.replica, kubeconfig },
+    now: () => performance.now(),
+    onResult: metrics.detect.kubernetesEvent,
+    log: (level, fields, message) => log[level](fields, message),
+  });
+}
+
+/** What somebody has to look at, and that it is over. */
+function isTold({ rule, severity }: Finding): boolean {
+  return rule === 'webhook-restored' || (severity !== 'info' && severity !== 'low');
+}
+
+function kubernetesEventOf({ rule, severity, message, who }: Finding): KubernetesEvent {
+  const reason = rule.replaceAll(/(?:^|-)([a-z])/g, (_, letter: string) => letter.toUpperCase());
+  const by = who === undefined ? '' : ` (by ${who.user})`;
+  return { reason, note: `${message}${by}`, type: severity === 'info' ? 'Normal' : 'Warning' };
 }
 
 /** What became of shards: one log line each, and metrics. */

@@ -800,6 +800,18 @@ export const settingsSchema = {
           'Users that install and upgrade Sealgate: what they change is recorded as well, as of lower severity.',
         examples: [['system:serviceaccount:argocd:argocd-application-controller']],
       },
+      kubernetesEvents: section('Kubernetes Events about findings, for those who look there first.', {
+        enabled: {
+          type: 'boolean',
+          default: false,
+          description:
+            'Whether they are written, in that namespace, about findings of severity medium and above: at most 20 at once and then one each 30 s. The pod needs to be allowed to create them.',
+        },
+        kubeconfig: {
+          ...file,
+          description: 'How to reach the API server from outside of the cluster. Default: as a pod.',
+        },
+      }),
     }),
     shutdown: section('The orderly stop.', {
       drainMs: {

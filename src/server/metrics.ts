@@ -116,6 +116,9 @@ export function createMetrics(version: string) {
     'sealgate_failed_open_total',
     'Requests that the API server let pass because it could not ask Sealgate.',
   );
+  const kubernetesEvents = counter('sealgate_findings_kubernetes_events_total', 'Kubernetes Events about findings.', [
+    'result',
+  ]);
   const rejected = counter('sealgate_listener_rejected_total', 'Connections and requests that no handler saw.', [
     'listener',
     'reason',
@@ -210,6 +213,7 @@ export function createMetrics(version: string) {
   for (const { rule, severities } of FINDINGS) {
     for (const severity of severities) findings.inc({ rule, severity }, 0);
   }
+  for (const result of ['written', 'failed', 'limited']) kubernetesEvents.inc({ result }, 0);
   for (const pass of ['full', 'new']) {
     checked.set({ pass }, 0);
     checkedEntries.set({ pass }, 0);
@@ -286,6 +290,7 @@ export function createMetrics(version: string) {
         findings.inc({ rule, severity });
         if (rule === 'failed-open') failedOpen.inc(events);
       },
+      kubernetesEvent: (result: 'written' | 'failed' | 'limited') => kubernetesEvents.inc({ result }),
     },
     policy: {
       evaluated(

@@ -25,6 +25,7 @@ export const CHART_OWNED: readonly string[] = [
   // The release's own.
   'detect.webhookConfiguration',
   'detect.namespace',
+  'detect.kubernetesEvents.kubeconfig',
   'policy.dir',
   'policy.opa',
   // The pod's own account.

@@ -76,7 +76,8 @@ const VALUES: Readonly<Record<string, string>> = {
   pass: '`full`: all of the ledger; `new`: the open shard and what is new in it',
   action: '`deny`, `warn`, `audit`',
   listener: '`admission`, `audit`, `peers`',
-  result: '`answered`, `failed`',
+  result:
+    'of a question to another replica `answered`, `failed`; of a Kubernetes Event `written`, `failed`, `limited` (there were too many at once)',
   certificate: '`server`; `ca`: the one that Sealgate issues under',
   digest: '`sha256:` and 64 hex digits: [policies](policies.md)',
   resource: 'group, version and plural name, as in `networking.k8s.io/v1/ingresses`: those of inventory.resources',

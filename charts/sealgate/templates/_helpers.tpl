@@ -43,6 +43,16 @@ app.kubernetes.io/component: server
 {{- include "sealgate.auto" (list . .Values.openshift "security.openshift.io/v1") -}}
 {{- end -}}
 
+{{/* "true" when the pods talk to the API server: then they get a token, a role and a way through the NetworkPolicy. */}}
+{{- define "sealgate.usesApi" -}}
+{{- if or (include "sealgate.kubernetesEvents" .) (include "sealgate.inventory" . | fromJsonArray) -}}true{{- end -}}
+{{- end -}}
+
+{{- define "sealgate.kubernetesEvents" -}}
+{{- $detect := .Values.settings.detect | default dict -}}
+{{- if (get $detect "kubernetesEvents" | default dict).enabled -}}true{{- end -}}
+{{- end -}}
+
 {{/* Of a pod, as the restricted Pod Security Standard wants it. */}}
 {{- define "sealgate.podSecurityContext" -}}
 runAsNonRoot: true
