@@ -85,11 +85,11 @@ export class IndexTail {
         const to = Math.min(size, from + limit - added);
         added += this.#addEntries(number, from, to);
       }
+      writer.commit();
     } catch (error) {
       writer.rollback();
       throw error;
     }
-    writer.commit();
     return added;
   }
 
