@@ -1,18 +1,10 @@
 // The one composition root of the pod: builds every part from the inside out, connects them, and stops them from the outside in.
-import { randomUUID } from 'node:crypto';
-import { lookup } from 'node:dns/promises';
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createAdmissionHandler } from './admission/handler.ts';
 import { createApi } from './api/app.ts';
-import { createFederation, type Federation } from './api/federation.ts';
-import type { PeerTls } from './api/peer-client.ts';
-import { createPeerHandler } from './api/peer-handler.ts';
-import { MAX_ASK_BYTES, PEER_PATH } from './api/peer-protocol.ts';
-import { createPeers } from './api/peers.ts';
 import { createQueries } from './api/queries.ts';
-import { type OwnParts, ownReplica } from './api/replica.ts';
 import { createAuditHandler } from './audit/handler.ts';
 import { createPrecedence } from './audit/precedence.ts';
 import { createRedeliveryWindow, type RedeliveryWindow, rebuild } from './audit/redelivery.ts';
@@ -23,7 +15,6 @@ import type { Finding } from './detect/finding.ts';
 import { type CheckStatus, LedgerCheck } from './detect/ledger-check.ts';
 import { Watch } from './detect/watch.ts';
 import { type IndexView, openView } from './index/view.ts';
-import type { TlsMaterial as CertificateMaterial } from './kube/certificate-files.ts';
 import { openCertificates } from './kube/certificates.ts';
 import { CheckpointConfigMap } from './kube/checkpoint-config-map.ts';
 import { type KubernetesEvent, KubernetesEvents } from './kube/kubernetes-events.ts';
@@ -45,6 +36,7 @@ import { checkAtStart, type StartCheck } from './mirror/start-check.ts';
 import { readWitnessPolicy } from './mirror/witness-policy.ts';
 import type { PolicyEngine } from './policy/types.ts';
 import { createRedactor } from './redact/redactor.ts';
+import { openPeers } from './serve-peers.ts';
 import { followPolicies, policyEntry, startPolicies } from './serve-policies.ts';
 import type { Route } from './server/exchange.ts';
 import { type Check, createHealthHandler } from './server/health.ts';
@@ -607,76 +599,6 @@ async function openTls(
     log,
   });
   return { listener, ends: () => certificates.current.expires };
-}
-
-interface PeerParts extends Pick<OwnParts, 'queries' | 'view' | 'head'> {
-  readonly settings: Settings;
-  readonly log: Log;
-  readonly metrics: Metrics;
-  readonly started: Started;
-}
-
-/** Most time for questions of other replicas that are being answered when this one stops. */
-const PEERS_GRACE_MS = 2000;
-
-/** The other replicas: the listener on which they ask this one, and the query over all of them. */
-async function openPeers(parts: PeerParts): Promise<{ federation: Federation; port: number }> {
-  const { settings, metrics, started } = parts;
-  const log = parts.log.child({ part: 'peers' });
-  const { host, port, service, addresses, expected, timeoutMs, tls } = settings.peers;
-  const cluster = `${settings.identity.domain}/${settings.identity.cluster}`;
-  const own = ownReplica({ ...parts, name: settings.identity.replica });
-  const instance = randomUUID();
-  const stopping = new AbortController();
-  let onChange = (_: CertificateMaterial): void => undefined;
-  const certificates = await openCertificates({
-    ...{ name: 'peers', dir: join(settings.dataDir, 'tls', 'peers'), hostnames: [], client: true },
-    validityDays: settings.tls.validityDays,
-    caValidityDays: settings.tls.caValidityDays,
-    given: { ...tls, ...(tls.caFile === undefined ? {} : { clientCaFile: tls.caFile }) },
-    now: Date.now,
-    onChange: ({ material, expires }) => {
-      log.info({ expires }, 'certificates have changed');
-      metrics.certificateExpires('peers', expires);
-      onChange(material);
-    },
-    onProblem: (error) => log.error({ error }, 'a certificate cannot be used'),
-  });
-  started.add('the peers certificates', () => certificates.close());
-  const { material, expires } = certificates.current;
-  metrics.certificateExpires('peers', expires);
-  const listener = await openListener({
-    ...{ name: 'peers', host, port, material, clientCertificates: 'required', limits: settings.server, log },
-    routes: [
-      {
-        ...{ method: 'POST', path: PEER_PATH, bodyLimitBytes: MAX_ASK_BYTES },
-        handler: createPeerHandler({ own, instance, cluster, version: VERSION, stopping: stopping.signal, log }),
-      },
-    ],
-    metrics: metrics.listener('peers'),
-  });
-  const peers = createPeers({
-    ...{ instance, cluster, name: own.name, service, addresses, expected, timeoutMs, tls: peerTls(material) },
-    port: port === 0 ? listener.port : port,
-    serverName: tls.serverName === '' ? service : tls.serverName,
-    resolve: async (name) => (await lookup(name, { all: true })).map(({ address }) => address),
-    now: monotonic,
-    counted: metrics.peerAsked,
-  });
-  onChange = (changed) => {
-    listener.setMaterial(changed);
-    peers.setTls(peerTls(changed));
-  };
-  started.add('peers', async () => {
-    stopping.abort();
-    await listener.drain(PEERS_GRACE_MS);
-    peers.close();
-  });
-  return { federation: createFederation({ own, peers, cluster }), port: listener.port };
-}
-
-function peerTls({ cert, key, clientCa = '' }: CertificateMaterial): PeerTls {
-  return { cert, key, ca: clientCa };
 }
 
 /**

@@ -20,7 +20,7 @@ const MAX_SPANS = 64;
 /** Of one replica, while a query is followed. */
 const MAX_KEPT = 1024;
 const MAX_TEXT = 8192;
-const MAX_REPLICAS = 64;
+const MAX_REPLICAS = 128;
 
 export function isFederated(text: string | null): text is string {
   return text?.startsWith(PREFIX) === true;

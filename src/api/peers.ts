@@ -59,7 +59,7 @@ export interface Peers {
 }
 
 /** More are not asked, and said to be missing. */
-const MAX_PEERS = 32;
+const MAX_PEERS = 98;
 
 /** How long an answer of the DNS, and a replica that did not answer in time, are remembered, in milliseconds. */
 const REMEMBERED_MS = 5000;

@@ -13,10 +13,12 @@ export function register(program: Command): void {
       'Runs Sealgate until SIGTERM or SIGINT. Every setting can be given as a flag, in the environment or in a file (docs/settings.md).',
     );
   addSettingOptions(command).action(async (_options, self: Command) => {
-    const running = await startServer(loadSettings({ flags: self.opts(), environment: process.env }));
+    const settings = loadSettings({ flags: self.opts(), environment: process.env });
+    // From the beginning: the first process of a container does not even end by a signal that nobody waits for. A second one ends it.
     const signal = new Promise<string>((resolve) => {
       for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => resolve(name));
     });
+    const running = await startServer(settings);
     const reason = await Promise.race([signal, running.failed]);
     if (typeof reason !== 'string') {
       // Nothing can be acknowledged any more, and what the disk holds is found out by starting again: no orderly stop.

@@ -227,7 +227,7 @@ export const settingsSchema = {
         addresses: {
           type: 'array',
           items: { type: 'string', maxLength: 261, pattern: '^(\\[[0-9a-fA-F:.]+\\]|[^\\s/:]+):\\d{1,5}$' },
-          maxItems: 32,
+          maxItems: 99,
           uniqueItems: true,
           default: [],
           description: 'Replicas that are always at the same place, `host:port`. This one may be among them.',
@@ -236,7 +236,7 @@ export const settingsSchema = {
         expected: {
           type: 'array',
           items: namePart,
-          maxItems: 32,
+          maxItems: 99,
           uniqueItems: true,
           default: [],
           description:

@@ -6,7 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
+import { PeerClient } from '../../src/api/peer-client.ts';
+import { PEER_PATH } from '../../src/api/peer-protocol.ts';
 import { loadSettings } from '../../src/config/loader.ts';
+import { openListener } from '../../src/server/listener.ts';
 import { plainManifests } from '../../tools/chart/manifests.ts';
 import { CHART, helm, render } from '../../tools/chart/render.ts';
 import { type ControlPlane, startControlPlane } from '../../tools/cluster/control-plane.ts';
@@ -128,6 +131,56 @@ describe('the rendered chart', () => {
     expect(clientConfig.service.name).toBe(one(all, 'Service', /-admission$/).metadata.name);
   });
 
+  it('gives replicas a pair that is good for both ends, and lets nobody but them to that port', async () => {
+    const all = rendered('default-values.yaml');
+    const text = (name: string) => Buffer.from(one(all, 'Secret', /-peers-tls$/).data[name], 'base64').toString();
+    const { env } = one(all, 'StatefulSet').spec.template.spec.containers[0];
+    const of = (name: string) => env.find((variable: Manifest) => variable.name === `SEALGATE_PEERS_${name}`).value;
+    const service = one(all, 'Service', /-replicas$/);
+    expect(of('SERVICE')).toBe(`${service.metadata.name}.${NAMESPACE}.svc`);
+    expect(service.spec).toMatchObject({ clusterIP: 'None', publishNotReadyAddresses: true });
+    expect(of('EXPECTED')).toBe('sealgate-0,sealgate-1');
+    const handled = Promise.withResolvers<string>();
+    const listener = await openListener({
+      ...{ name: 'peers', host: '127.0.0.1', port: 0, log: { error: () => undefined } },
+      material: { cert: text('tls.crt'), key: text('tls.key'), clientCa: text('ca.crt') },
+      clientCertificates: 'required',
+      routes: [
+        {
+          ...{ method: 'POST', path: PEER_PATH, bodyLimitBytes: 1024 },
+          handler: async ({ peer }) => {
+            handled.resolve(peer.certificate?.commonName ?? '');
+            return { status: 500 };
+          },
+        },
+      ],
+      limits: {
+        ...{ maxConnections: 9, headersTimeoutMs: 60_000, requestTimeoutMs: 60_000, keepAliveTimeoutMs: 60_000 },
+        maxInFlightBytes: 2 ** 20,
+      },
+      metrics: { rejected: (reason) => handled.reject(new Error(reason)), opened: () => undefined },
+    });
+    const client = new PeerClient({ cert: text('tls.crt'), key: text('tls.key'), ca: text('ca.crt') }, of('SERVICE'));
+    const question = { protocol: 1, instance: 'x', cluster: 'y', ask: { type: 'name' } } as const;
+    const asked = client.ask(`127.0.0.1:${listener.port}`, question, { timeoutMs: 60_000, maxBytes: 1024 });
+    await expect(asked).rejects.toThrow('status 500');
+    expect(await handled.promise).toBe(of('SERVICE'));
+    client.close();
+    await listener.drain(0);
+
+    const { ingress, egress } = one(all, 'NetworkPolicy').spec;
+    const pods = one(all, 'StatefulSet').spec.selector;
+    const only = (rules: Manifest[]) =>
+      rules.filter(({ ports }) => ports.some(({ port }: Manifest) => port === 'peers'));
+    expect(only(ingress)).toEqual([{ ports: [{ port: 'peers' }], from: [{ podSelector: pods }] }]);
+    expect(only(egress)).toEqual([{ ports: [{ port: 'peers' }], to: [{ podSelector: pods }] }]);
+  });
+
+  it('knows no peers where they are switched off', () => {
+    const yaml = render('--set=peers.enabled=false');
+    expect(yaml).not.toMatch(/peers|8445|SEALGATE_PEERS/);
+  });
+
   it.each(CI)('%s: the settings and variables that the pod gets are ones that it takes', (values) => {
     const all = rendered(values);
     const dir = mkdtempSync(join(tmpdir(), 'sealgate-chart-settings-'));
@@ -162,6 +215,7 @@ describe('the rendered chart', () => {
   it.each([
     [['fullnameOverride=a-name-that-is-so-long-that-nothing-fits-behind-it'], /too long/],
     [['webhook.certificate.source=existingSecret'], /webhook\.certificate\.secretName/],
+    [['peers.certificate.source=existingSecret'], /peers\.certificate\.secretName/],
     [['audit.certificate.source=existingSecret'], /audit\.certificate\.secretName/],
     [['webhook.exemptLabel=true', 'protection.enabled=false'], /protection\.enabled/],
     [['audit.service.nodePort=30844'], /NodePort/],
@@ -260,7 +314,7 @@ describe('a real API server', () => {
     };
     const before = await snapshot();
     expect(before.owner).toBe('Namespace');
-    expect(before.secrets).toHaveLength(4);
+    expect(before.secrets).toHaveLength(5);
 
     // Nothing answers the webhook here: what is exempt goes through, the rest is denied.
     const run = (args: string[], user = 'admin') => plane.kubectl(args, { user });

@@ -13,6 +13,7 @@ const VALUES = [
   'webhook.certificate.source=certManager',
   'audit.certificate.source=existingSecret',
   'audit.certificate.secretName=sealgate-audit-tls',
+  'peers.enabled=false',
 ];
 
 /** The whole file. */

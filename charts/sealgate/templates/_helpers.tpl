@@ -86,6 +86,17 @@ capabilities:
 {{- end -}}
 {{- end -}}
 
+{{- define "sealgate.peersTlsSecret" -}}
+{{- with .Values.peers.certificate -}}
+{{- eq .source "existingSecret" | ternary .secretName (printf "%s-peers-tls" (include "sealgate.fullname" $)) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The name under which the addresses of all replicas are found, ready or not. */}}
+{{- define "sealgate.replicasName" -}}
+{{- printf "%s-replicas.%s.svc" (include "sealgate.fullname" .) .Release.Namespace -}}
+{{- end -}}
+
 {{/* The names that a Service is called by: `include "sealgate.serviceNames" (list . suffix)`, separated by commas. */}}
 {{- define "sealgate.serviceNames" -}}
 {{- $root := index . 0 -}}
@@ -134,6 +145,16 @@ capabilities:
 {{- $_ := set $made "audit" (dict "ca" $ca.Cert "cert" $pair.Cert "key" $pair.Key "clientCert" $clientPair.Cert "clientKey" $clientPair.Key) -}}
 {{- end -}}
 {{- end -}}
+{{- if and .Values.peers.enabled (eq .Values.peers.certificate.source "generated") -}}
+{{- $kept := (lookup "v1" "Secret" $ns (include "sealgate.peersTlsSecret" .)).data -}}
+{{- if $kept -}}
+{{- $_ := set $made "peers" (dict "ca" (index $kept "ca.crt" | b64dec) "cert" (index $kept "tls.crt" | b64dec) "key" (index $kept "tls.key" | b64dec)) -}}
+{{- else -}}
+{{- $ca := genCA "Sealgate replicas CA" 3650 -}}
+{{- $pair := genSignedCert (include "sealgate.replicasName" . | trunc 64) nil (list (include "sealgate.replicasName" .)) 3650 $ca -}}
+{{- $_ := set $made "peers" (dict "ca" $ca.Cert "cert" $pair.Cert "key" $pair.Key) -}}
+{{- end -}}
+{{- end -}}
 {{- $_ := set . "made" $made -}}
 {{- end -}}
 {{- end -}}
@@ -160,6 +181,9 @@ capabilities:
 {{- end -}}
 {{- if and (eq .Values.audit.certificate.source "existingSecret") (not .Values.audit.certificate.secretName) -}}
 {{- fail "audit.certificate.source is existingSecret: give audit.certificate.secretName" -}}
+{{- end -}}
+{{- if and .Values.peers.enabled (eq .Values.peers.certificate.source "existingSecret") (not .Values.peers.certificate.secretName) -}}
+{{- fail "peers.certificate.source is existingSecret: give peers.certificate.secretName" -}}
 {{- end -}}
 {{- if and .Values.webhook.exemptLabel (not .Values.protection.enabled) -}}
 {{- fail "webhook.exemptLabel lets whoever may label an object pass by every policy: it needs protection.enabled" -}}
