@@ -1,5 +1,6 @@
 // Adds up what a run of .ci/run found: node tools/tally.ts <folder>. Prints what failed, then `N passed, N failed`; the exit
-// status says whether all passed. The folder holds vitest's and OPA's JSON reports, the counts of the conformance run, and `checks`, lines of `ok name` or `failed name`.
+// status says whether all passed. The folder holds vitest's and OPA's JSON reports, the counts of the conformance run, and `checks`, lines
+// of `ok name` or `failed name`. Instead of the report of e2e, `skipped-e2e` may say why it could not run.
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -65,11 +66,15 @@ if (dir === undefined) throw new Error('usage: node tools/tally.ts <folder>');
 const all = [
   read(dir, 'unit.json', (text) => countVitest(JSON.parse(text) as VitestReport)),
   read(dir, 'integration.json', (text) => countVitest(JSON.parse(text) as VitestReport)),
+  ...(existsSync(join(dir, 'skipped-e2e'))
+    ? []
+    : [read(dir, 'e2e.json', (text) => countVitest(JSON.parse(text) as VitestReport))]),
   read(dir, 'rego-test.json', (text) => countOpa(JSON.parse(text) as OpaReport)),
   read(dir, 'conformance.json', (text) => JSON.parse(text) as Counts),
   read(dir, 'checks', countChecks),
 ];
 const failures = all.flatMap((counts) => counts.failures);
+if (existsSync(join(dir, 'skipped-e2e'))) console.log(`SKIPPED e2e: ${readFileSync(join(dir, 'skipped-e2e'), 'utf8')}`);
 for (const failure of failures) console.log(`FAILED ${failure}`);
 console.log(`${all.reduce((sum, counts) => sum + counts.passed, 0)} passed, ${failures.length} failed`);
 process.exitCode = failures.length > 0 ? 1 : 0;

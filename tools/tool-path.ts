@@ -39,12 +39,6 @@ export const TOOLS = {
   'kube-scheduler': { ...NODE, package: 'k8s.io/kubernetes/cmd/kube-scheduler' },
   kubelet: { ...NODE, package: 'k8s.io/kubernetes/cmd/kubelet' },
   'kube-proxy': { ...NODE, package: 'k8s.io/kubernetes/cmd/kube-proxy' },
-  coredns: {
-    module: 'coredns',
-    package: 'github.com/coredns/coredns',
-    versionOf: 'github.com/coredns/coredns',
-    onDemand: true,
-  },
   pause: { module: 'pause', package: '.', onDemand: true },
   helm: {
     module: 'helm',

@@ -29,6 +29,8 @@ export const SOON = { timeout: 180_000, interval: 500 };
 
 export interface Cluster {
   readonly dir: string;
+  /** The API server's own audit log. */
+  readonly auditLog: string;
   readonly plane: ControlPlane;
   readonly processes: NodeCluster['processes'];
   /** The administrator of the bucket. */
@@ -80,10 +82,12 @@ interface Given {
 async function start(): Promise<Cluster> {
   const { dir, cgroup, images } = JSON.parse(process.env['SEALGATE_E2E'] ?? 'null') as Given;
   const logs = join(dir, 'logs');
+  const auditLog = join(logs, 'audit.log');
   const { plane, processes } = await startNode({
     dir: logs,
     cgroup,
     images,
+    auditLogPath: auditLog,
     users: [{ name: 'alice', groups: ['developers'], role: 'edit' }],
   });
   const path = [toolPath('kubectl'), toolPath('helm')].map(dirname).join(':');
@@ -96,6 +100,7 @@ async function start(): Promise<Cluster> {
   };
   const made: Cluster = {
     dir,
+    auditLog,
     plane,
     processes,
     store: new S3({

@@ -1,44 +1,71 @@
-// The images of the cluster, as archives that containerd imports: Sealgate as `make image` has built it, and two of one static binary each.
+// The images of the test's cluster as archives that containerd takes: Sealgate's own by `make image`, and each of two programs from
+// the tools alone. No registry takes part.
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { toolPath } from '../../tools/tool-path.ts';
+import { type ToolName, toolPath } from '../../tools/tool-path.ts';
 
-/** What `make e2e` tags the image of this checkout with. */
-export const SEALGATE_IMAGE = 'e2e.local/sealgate:e2e';
+const ROOT = join(import.meta.dirname, '..', '..');
+
+/** As the documentation names it, by the version that the chart asks for. */
+export const SEALGATE_IMAGE = 'registry.example.com/sealgate:0.1.0';
 export const PAUSE_IMAGE = 'e2e.local/pause:1';
 export const OBJECT_STORE_IMAGE = 'e2e.local/versitygw:1';
 
-/** Paths of the archives. */
+const PROGRAM_IMAGES: readonly { readonly name: string; readonly tool: ToolName }[] = [
+  { name: PAUSE_IMAGE, tool: 'pause' },
+  { name: OBJECT_STORE_IMAGE, tool: 'versitygw' },
+];
+
+const DOCKERFILE = `FROM scratch
+COPY program /program
+ENTRYPOINT ["/program"]
+`;
+
+/** Builds all with docker where there is an engine, else with buildah and a store of its own. Returns the archives, in `dir`. */
 export function buildImages(dir: string): string[] {
   mkdirSync(dir, { recursive: true });
   const docker = spawnSync('docker', ['info'], { stdio: 'ignore' }).status === 0;
-  binaryImage(dir, PAUSE_IMAGE, 'pause');
-  binaryImage(dir, OBJECT_STORE_IMAGE, 'versitygw');
-  return [PAUSE_IMAGE, OBJECT_STORE_IMAGE, SEALGATE_IMAGE].map((image) => {
-    const archive = join(dir, `${image.replaceAll(/[/:]/g, '-')}.tar`);
-    const save =
-      docker && image === SEALGATE_IMAGE
-        ? ['docker', 'save', '--output', archive, image]
-        : ['buildah', '--storage-driver', 'vfs', 'push', '--quiet', image, `docker-archive:${archive}:${image}`];
-    command(save);
-    return archive;
+  const env = { ...process.env };
+  if (!docker) {
+    const store = join(dir, 'store.conf');
+    const paths = `graphroot = "${join(dir, 'store')}"\nrunroot = "${join(dir, 'store-run')}"`;
+    writeFileSync(store, `[storage]\ndriver = "vfs"\n${paths}\n`);
+    env['CONTAINERS_STORAGE_CONF'] = store;
+  }
+  const archives: string[] = [];
+  const archive = (name: string) => {
+    const file = join(dir, `${name.replaceAll(/[/:]/g, '-')}.tar`);
+    if (docker) command('docker', ['save', '--output', file, name], env);
+    else command('buildah', ['push', '--storage-driver', 'vfs', name, `docker-archive:${file}:${name}`], env);
+    archives.push(file);
+  };
+  command('make', ['--silent', '-C', ROOT, 'image', `IMAGE=${SEALGATE_IMAGE}`], env);
+  archive(SEALGATE_IMAGE);
+  for (const { name, tool } of PROGRAM_IMAGES) {
+    const context = join(dir, `image-${tool}`);
+    mkdirSync(context);
+    copyFileSync(toolPath(tool), join(context, 'program'));
+    writeFileSync(join(context, 'Dockerfile'), DOCKERFILE);
+    if (docker) command('docker', ['build', '--quiet', '--tag', name, context], env);
+    else command('buildah', ['bud', '--isolation', 'chroot', '--storage-driver', 'vfs', '--tag', name, context], env);
+    archive(name);
+  }
+  rmSync(join(dir, 'store'), { recursive: true, force: true });
+  return archives;
+}
+
+/** Far more than any needs. */
+const COMMAND_LIMIT_MS = 5 * 60_000;
+
+/** Shows what it printed only when it fails: builders say a lot. */
+function command(program: string, args: readonly string[], env: NodeJS.ProcessEnv): void {
+  const { status, error, stdout, stderr } = spawnSync(program, args, {
+    env,
+    encoding: 'utf8',
+    maxBuffer: 2 ** 28,
+    timeout: COMMAND_LIMIT_MS,
   });
-}
-
-function binaryImage(dir: string, image: string, tool: 'pause' | 'versitygw'): void {
-  const context = join(dir, tool);
-  mkdirSync(context);
-  copyFileSync(toolPath(tool), join(context, tool));
-  writeFileSync(join(context, 'Dockerfile'), `FROM scratch\nCOPY ${tool} /${tool}\nENTRYPOINT ["/${tool}"]\n`);
-  command([
-    ...['buildah', '--storage-driver', 'vfs', 'bud', '--quiet', '--isolation', 'chroot', '--tag', image],
-    context,
-  ]);
-}
-
-function command([program = '', ...args]: readonly string[]): void {
-  const { status, error } = spawnSync(program, args, { stdio: ['ignore', 'ignore', 'inherit'] });
   if (error !== undefined) throw error;
-  if (status !== 0) throw new Error(`${program} ${args.join(' ')} ended with ${status}`);
+  if (status !== 0) throw new Error(`${program} ${args.join(' ')} ended with ${status}:\n${stdout}${stderr}`);
 }

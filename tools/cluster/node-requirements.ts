@@ -14,11 +14,13 @@ const PROGRAMS = {
   buildah: 'buildah',
   iptables: 'iptables',
   'iptables-restore': 'iptables',
-  conntrack: 'conntrack',
   ip: 'iproute2',
   unshare: 'util-linux',
   mount: 'mount',
 } as const;
+
+/** All of them, as apt-get has them. */
+export const DEBIAN_PACKAGES = [...new Set([...Object.values(PROGRAMS), 'containernetworking-plugins'])];
 
 /** Controllers of cgroup v1 that the kubelet manages pods with; with cgroup v2 they are in one file. */
 const CONTROLLERS = ['cpu', 'cpuset', 'memory', 'pids'];
@@ -30,8 +32,8 @@ export function missingForNode(): string[] {
   const missing = Object.entries(PROGRAMS)
     .filter(([program]) => !onPath(program))
     .map(([program, debian]) => `${program} is not on PATH (Debian: ${debian})`);
-  if (!existsSync(join(CNI_BIN, 'bridge')))
-    missing.push(`${CNI_BIN}/bridge is not there (Debian: containernetworking-plugins)`);
+  if (!existsSync(join(CNI_BIN, 'ptp')))
+    missing.push(`${CNI_BIN}/ptp is not there (Debian: containernetworking-plugins)`);
   const controllers = CONTROLLERS.filter((name) => !existsSync(join('/sys/fs/cgroup', name, 'cgroup.procs')));
   if (controllers.length > 0 && !existsSync('/sys/fs/cgroup/cgroup.controllers'))
     missing.push(`cgroups for ${controllers.join(', ')} are not mounted under /sys/fs/cgroup`);
@@ -42,7 +44,7 @@ export function missingForNode(): string[] {
     'unshare',
     [
       ...['--net', '--mount', '--pid', '--fork', '--mount-proc', 'sh', '-c'],
-      'ip link add name try0 type veth peer name try1 && ip link add name try2 type bridge && iptables -t nat -L >/dev/null && mount -t tmpfs t /run',
+      'ip link add e2e-a type veth peer name e2e-b && iptables -t nat -L >/dev/null && mount -t tmpfs t /run',
     ],
     { encoding: 'utf8' },
   );

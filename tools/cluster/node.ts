@@ -1,11 +1,13 @@
 // A whole Kubernetes of one node from plain processes: control plane, scheduler, controller manager, containerd, kubelet, kube-proxy
-// and DNS. Takes the network namespace, the mounts and the process ids that it finds for its own: run it inside
-// `test/e2e/main.ts`, which makes them, and with which they end.
+// and DNS. Takes the network, the mounts and the process ids that it finds for its own: run it below test/e2e/main.ts, which makes
+// namespaces of each, and with which they end.
 import { spawnSync } from 'node:child_process';
+import type { Socket } from 'node:dgram';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { toolPath } from '../tool-path.ts';
 import { type ControlPlane, startControlPlane, type User } from './control-plane.ts';
+import { CLUSTER_DOMAIN, startDns } from './dns.ts';
 import { CNI_BIN } from './node-requirements.ts';
 import { type Running, run, waitUntil } from './process.ts';
 
@@ -24,7 +26,6 @@ const USERS: readonly User[] = [
   { name: 'system:kube-scheduler' },
   { name: 'system:kube-proxy' },
   { name: `system:node:${NODE_NAME}`, groups: ['system:nodes'] },
-  { name: 'coredns', role: 'cluster-admin' },
 ];
 
 export interface NodeOptions {
@@ -36,6 +37,8 @@ export interface NodeOptions {
   readonly images: readonly string[];
   /** Besides `admin`. */
   readonly users?: readonly User[];
+  /** The API server's own audit log. */
+  readonly auditLogPath: string;
 }
 
 export interface NodeCluster {
@@ -54,9 +57,10 @@ export async function startNode(options: NodeOptions): Promise<NodeCluster> {
     address: NODE_ADDRESS,
     serviceAccounts: true,
     users: [...USERS, ...(options.users ?? [])],
+    auditLogPath: options.auditLogPath,
     extraArgs: [
       `--service-cluster-ip-range=${SERVICE_RANGE}`,
-      '--authorization-mode=Node', // beside RBAC: this flag adds to what was given before
+      '--authorization-mode=Node', // besides RBAC
       '--enable-admission-plugins=NodeRestriction',
       '--endpoint-reconciler-type=lease',
       '--kubelet-preferred-address-types=InternalIP',
@@ -68,8 +72,10 @@ export async function startNode(options: NodeOptions): Promise<NodeCluster> {
     processes.push(running);
     return running;
   };
-  // Pods first: the kubelet stops none when it ends itself.
+  let dns: Socket | undefined;
+  // Containers go on: they end with the process ids that they were given.
   const stop = async () => {
+    dns?.close();
     for (const running of [...processes].reverse()) await running.stop();
     await plane.stop();
   };
@@ -80,7 +86,7 @@ export async function startNode(options: NodeOptions): Promise<NodeCluster> {
       const imported = ctr('images', 'import', image);
       if (imported.status !== 0) throw new Error(`ctr images import ${image}: ${imported.stderr}`);
     }
-    start('coredns', toolPath('coredns'), ['-conf', corefile(dir, plane), '-dns.port', '53']);
+    dns = await startDns(NODE_ADDRESS, plane.call);
     start('kube-controller-manager', toolPath('kube-controller-manager'), [
       `--kubeconfig=${plane.kubeconfigFor('system:kube-controller-manager')}`,
       `--service-account-private-key-file=${join(dir, 'control-plane', 'service-account.key')}`,
@@ -110,6 +116,10 @@ export async function startNode(options: NodeOptions): Promise<NodeCluster> {
       ...['--conntrack-udp-timeout=0s', '--conntrack-udp-timeout-stream=0s'],
     ]);
     await waitUntil('the node was ready', () => nodeIsReady(plane), processes, START_TIMEOUT_MS);
+    // Without it no pod is admitted to the namespace.
+    const account = '/api/v1/namespaces/default/serviceaccounts/default';
+    const controlled = async () => (await plane.call(account)).status === 200;
+    await waitUntil('the controllers were at work', controlled, processes, START_TIMEOUT_MS);
     return { plane, processes, stop };
   } catch (error) {
     await stop();
@@ -133,14 +143,13 @@ function prepareNetwork(): void {
   for (const command of [
     'ip link set lo up',
     // A pair of which only one end is used: an interface that is always up.
-    'ip link add node0 type veth peer name node0-end',
-    'ip link set node0-end up',
+    'ip link add node0 type veth peer name node0-peer',
     `ip address add ${NODE_ADDRESS}/32 dev node0`,
     'ip link set node0 up',
+    'ip link set node0-peer up',
     // kube-proxy rewrites addresses of Services, once there is a route.
     `ip route add ${SERVICE_RANGE} dev node0`,
     'sysctl -qw net.ipv4.ip_forward=1',
-    'sysctl -qw net.bridge.bridge-nf-call-iptables=1',
   ]) {
     const [program = '', ...args] = command.split(' ');
     const done = spawnSync(program, args, { encoding: 'utf8' });
@@ -154,13 +163,12 @@ function containerdConfig(dir: string): string {
   const network = {
     cniVersion: '1.0.0',
     name: 'e2e',
+    // Each pod has a link of its own to the node, so that all its packets pass the rules of kube-proxy; across a bridge they
+    // would only with another kernel module.
     plugins: [
       {
-        type: 'bridge',
-        bridge: 'cni0',
-        isGateway: true,
+        type: 'ptp',
         ipMasq: true,
-        hairpinMode: true,
         ipam: {
           type: 'host-local',
           dataDir: join(dir, 'cni-addresses'),
@@ -168,7 +176,6 @@ function containerdConfig(dir: string): string {
           routes: [{ dst: '0.0.0.0/0' }],
         },
       },
-      { type: 'portmap', capabilities: { portMappings: true } },
     ],
   };
   writeFileSync(join(cni, '10-e2e.conflist'), JSON.stringify(network));
@@ -194,16 +201,6 @@ disabled_plugins = ["io.containerd.snapshotter.v1.aufs", "io.containerd.snapshot
   return file;
 }
 
-function corefile(dir: string, plane: ControlPlane): string {
-  const file = join(dir, 'Corefile');
-  const zones = 'cluster.local in-addr.arpa';
-  writeFileSync(
-    file,
-    `. {\n  bind ${NODE_ADDRESS}\n  errors\n  kubernetes ${zones} {\n    kubeconfig ${plane.kubeconfigFor('coredns')}\n  }\n}\n`,
-  );
-  return file;
-}
-
 function kubeletFlags({ dir, cgroup }: NodeOptions, plane: ControlPlane): string[] {
   const config = {
     apiVersion: 'kubelet.config.k8s.io/v1beta1',
@@ -218,7 +215,7 @@ function kubeletFlags({ dir, cgroup }: NodeOptions, plane: ControlPlane): string
     enforceNodeAllocatable: [],
     containerRuntimeEndpoint: `unix://${CONTAINERD}`,
     clusterDNS: [NODE_ADDRESS],
-    clusterDomain: 'cluster.local',
+    clusterDomain: CLUSTER_DOMAIN,
     resolvConf: '',
     // How full the machine's disk is has no bearing on the test.
     evictionHard: {
