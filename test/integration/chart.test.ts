@@ -224,6 +224,10 @@ describe('the rendered chart', () => {
     expect(() => render(...values.map((value) => `--set=${value}`))).toThrow(message);
   });
 
+  it('refuses a Kubernetes that is too old, saying which it needs', () => {
+    expect(() => render('--kube-version=1.29.9')).toThrow(/kubeVersion: >=1\.30\.0/);
+  });
+
   it('alerts and draws by metrics that exist, and links to sections of the runbook', () => {
     const page = (name: string) => readFileSync(join(CHART, '..', '..', 'docs', name), 'utf8');
     const all = rendered('full-values.yaml');
@@ -356,6 +360,59 @@ describe('a real API server', () => {
     expect(gone.status).toBe(404);
     const left = await run(['get', 'secrets', '-n', NAMESPACE, '-o', 'name']);
     expect(left.stdout.trim().split('\n')).toEqual(['secret/sealgate-audit-client', 'secret/sealgate-audit-tls']);
+  });
+
+  it.each([
+    [['keys.existingSecret=given', 'replicas=2'], 'sealgate-0.key', 'sealgate-1.key'],
+    [['s3.existingSecret=given'], 'AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY'],
+    [['s3.existingSecret=given', 's3.accessKeyIdKey=id', 's3.secretAccessKeyKey=secret'], 'id', 'secret'],
+    [['audit.certificate.source=existingSecret', 'audit.certificate.secretName=given'], 'tls.crt', 'tls.key'],
+    [
+      [
+        'webhook.certificate.source=existingSecret',
+        'webhook.certificate.secretName=given',
+        'webhook.certificate.caBundle=x',
+      ],
+      'tls.crt',
+      'tls.key',
+    ],
+  ])('refuses a Secret without a key that it needs: %s', async (values, has, lacks) => {
+    await plane.kubectl(['delete', 'secret', 'given', '-n', NAMESPACE, '--ignore-not-found']);
+    const created = await plane.kubectl([
+      'create',
+      'secret',
+      'generic',
+      'given',
+      '-n',
+      NAMESPACE,
+      `--from-literal=${has}=x`,
+    ]);
+    expect(created.code, created.stderr).toBe(0);
+    const { code, stderr } = helmHere(
+      'install',
+      'sealgate',
+      CHART,
+      '--dry-run=server',
+      ...values.map((each) => `--set=${each}`),
+    );
+    expect(code).not.toBe(0);
+    expect(stderr).toContain(`names the Secret given, which has no key ${lacks} (it has: ${has})`);
+  });
+
+  it('says that volumes will wait where nothing gives them a StorageClass', async () => {
+    const notes = (...args: string[]) => helmHere('install', 'sealgate', CHART, '--dry-run=server', ...args).stdout;
+    expect(notes()).toContain('no default StorageClass');
+    expect(notes('--set=persistence.storageClass=local')).not.toContain('no default StorageClass');
+    const standard = {
+      apiVersion: 'storage.k8s.io/v1',
+      kind: 'StorageClass',
+      metadata: { name: 'standard', annotations: { 'storageclass.kubernetes.io/is-default-class': 'true' } },
+      provisioner: 'example.com/none',
+    };
+    const created = await plane.kubectl(['create', '-f', '-'], { input: JSON.stringify(standard) });
+    expect(created.code, created.stderr).toBe(0);
+    expect(notes()).not.toContain('no default StorageClass');
+    await plane.kubectl(['delete', 'storageclass', 'standard']);
   });
 
   it('loses its webhook to the removal job, whose account may do nothing else', async () => {

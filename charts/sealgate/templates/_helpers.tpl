@@ -159,6 +159,33 @@ capabilities:
 {{- end -}}
 {{- end -}}
 
+{{/* Refuses a given Secret that lacks a key: the pods would wait for it for ever. One that is not there yet may still come.
+     `include "sealgate.checkSecret" (list . value name keys)`. */}}
+{{- define "sealgate.checkSecret" -}}
+{{- $root := index . 0 -}}{{- $name := index . 2 -}}
+{{- $secret := lookup "v1" "Secret" $root.Release.Namespace $name -}}
+{{- if $secret -}}
+{{- range index . 3 -}}
+{{- if not (hasKey ($secret.data | default dict) .) -}}
+{{- fail (printf "%s names the Secret %s, which has no key %s (it has: %s)" (index $ 1) $name . (keys ($secret.data | default dict) | sortAlpha | join ", " | default "none")) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* "true" where a new volume would wait for ever: the values name no class, and the cluster has no default. */}}
+{{- define "sealgate.noStorageClass" -}}
+{{- if and (kindIs "invalid" .Values.persistence.storageClass) (lookup "v1" "Namespace" "" "kube-system") -}}
+{{- $default := list -}}
+{{- range (lookup "storage.k8s.io/v1" "StorageClass" "" "").items -}}
+{{- if eq (get (.metadata.annotations | default dict) "storageclass.kubernetes.io/is-default-class") "true" -}}
+{{- $default = append $default .metadata.name -}}
+{{- end -}}
+{{- end -}}
+{{- if not $default -}}true{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* What no schema can say. */}}
 {{/* The resources that policies may look at, as a JSON array. */}}
 {{- define "sealgate.inventory" -}}
@@ -184,6 +211,33 @@ capabilities:
 {{- end -}}
 {{- if and .Values.peers.enabled (eq .Values.peers.certificate.source "existingSecret") (not .Values.peers.certificate.secretName) -}}
 {{- fail "peers.certificate.source is existingSecret: give peers.certificate.secretName" -}}
+{{- end -}}
+{{- with .Values.peers -}}
+{{- if and .enabled (eq .certificate.source "existingSecret") -}}
+{{- include "sealgate.checkSecret" (list $ "peers.certificate.secretName" .certificate.secretName (list "tls.crt" "tls.key" "ca.crt")) -}}
+{{- end -}}
+{{- end -}}
+{{- with .Values.webhook.certificate -}}
+{{- if eq .source "existingSecret" -}}
+{{- include "sealgate.checkSecret" (list $ "webhook.certificate.secretName" .secretName (list "tls.crt" "tls.key")) -}}
+{{- end -}}
+{{- end -}}
+{{- with .Values.audit.certificate -}}
+{{- if eq .source "existingSecret" -}}
+{{- include "sealgate.checkSecret" (list $ "audit.certificate.secretName" .secretName (list "tls.crt" "tls.key" "ca.crt")) -}}
+{{- end -}}
+{{- end -}}
+{{- with .Values.s3 -}}
+{{- if .existingSecret -}}
+{{- include "sealgate.checkSecret" (list $ "s3.existingSecret" .existingSecret (list .accessKeyIdKey .secretAccessKeyKey)) -}}
+{{- end -}}
+{{- end -}}
+{{- if .Values.keys.existingSecret -}}
+{{- $keys := list -}}
+{{- range until (int .Values.replicas) -}}
+{{- $keys = append $keys (printf "%s-%d.key" (include "sealgate.fullname" $) .) -}}
+{{- end -}}
+{{- include "sealgate.checkSecret" (list $ "keys.existingSecret" .Values.keys.existingSecret $keys) -}}
 {{- end -}}
 {{- if and .Values.webhook.exemptLabel (not .Values.protection.enabled) -}}
 {{- fail "webhook.exemptLabel lets whoever may label an object pass by every policy: it needs protection.enabled" -}}
