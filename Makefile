@@ -142,7 +142,7 @@ generate: $(PACKAGES) ## write the files that are made from others
 	@$(BUILD_TOOLS) helm
 	@set -e; for script in $(wildcard tools/generate/*.ts); do $(NODE) $$script; done
 
-.PHONY: fmt bench-inventory bench-ledger bench-admission bench-mirror fixtures clean help
+.PHONY: fmt bench-inventory bench-ledger bench-admission bench-mirror bench-e2e fixtures clean help
 fmt: setup ## format everything
 	@node_modules/.bin/biome check --write .
 	@opa=$$($(BUILD_TOOLS) --list opa); "$$opa" fmt --write policies
@@ -159,6 +159,10 @@ bench-admission: setup ## decisions over TLS, recorded, against OPA's own server
 bench-mirror: setup ## how fast a ledger is mirrored into an Object Lock server, what that costs, and how fast it comes back (ARGS=--quick)
 	@$(BUILD_TOOLS) versitygw
 	@$(NODE) --no-warnings bench/mirror.ts $(ARGS)
+
+bench-e2e: setup ## what a webhook adds to the creation of a pod: Sealgate beside OPA Gatekeeper (ARGS=--quick)
+	@$(BUILD_TOOLS) etcd kube-apiserver kubectl gatekeeper
+	@$(NODE) --no-warnings bench/e2e.ts $(ARGS)
 
 fixtures: setup tools ## record test/fixtures anew from a real kube-apiserver
 	@$(NODE) tools/record-fixtures.ts

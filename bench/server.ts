@@ -35,6 +35,8 @@ export interface ServerExtras {
   /** Further settings, by flag. */
   readonly flags?: Readonly<Record<string, string | number>>;
   readonly env?: Readonly<Record<string, string>>;
+  /** In a session of its own: Linux shares a busy machine out by session (sched_autogroup), so rivals must have one each. */
+  readonly ownSession?: boolean;
 }
 
 /** `under`: a program and its arguments that runs it, such as strace; then `stop` still reaches the server itself. */
@@ -66,6 +68,7 @@ export async function startServer(
   const child = spawn(command[0] as string, command.slice(1), {
     env: { ...process.env, ...MEMORY, ...extras.env },
     stdio: ['ignore', 'pipe', 'pipe'],
+    detached: extras.ownSession === true,
   });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {

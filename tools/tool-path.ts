@@ -51,6 +51,12 @@ export const TOOLS = {
     package: 'github.com/transparency-dev/tessera/cmd/fsck',
     versionOf: 'github.com/transparency-dev/tessera',
   },
+  gatekeeper: {
+    module: 'gatekeeper',
+    package: 'github.com/open-policy-agent/gatekeeper/v3',
+    versionOf: 'github.com/open-policy-agent/gatekeeper/v3',
+    onDemand: true,
+  },
   litewitness: {
     module: 'litewitness',
     package: 'filippo.io/torchwood/cmd/litewitness',
