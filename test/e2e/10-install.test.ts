@@ -67,20 +67,26 @@ describe('the chart', () => {
     await expect.poll(async () => (await here.kubectl('get', '--raw', '/readyz')).stdout, SOON).toBe('ok');
   }, 200_000);
 
-  it('shows a denial and its audit event through kubectl port-forward', async () => {
+  it('shows a denial joined with its audit event through kubectl port-forward to any replica, whoever has which', async () => {
     const denied = await here.kubectl('run', 'worse', '--image=nginx', '--privileged');
     expect(denied.stderr).toContain('denied the request');
-    const joined = async () => {
-      const found = (
-        await Promise.all(['sealgate-0', 'sealgate-1'].map((pod) => queried(here, pod, '--name', 'worse')))
-      ).flat();
-      const decision = found.find(({ kind }) => kind === 'decision');
-      const event = found.find(({ kind }) => kind === 'event');
-      return { decision, event };
-    };
-    await expect.poll(joined, SOON).toMatchObject({
-      decision: { allowed: false, namespace: 'default', user: 'admin', verb: 'create' },
-      event: { code: 403, namespace: 'default', user: 'admin' },
-    });
+    for (const pod of ['sealgate-0', 'sealgate-1']) {
+      const joined = async () => {
+        const found = await queried(here, pod, '--name', 'worse');
+        const decision = found.find(({ kind }) => kind === 'decision');
+        const event = found.find(({ kind }) => kind === 'event');
+        return { decision, event };
+      };
+      await expect.poll(joined, SOON).toMatchObject({
+        decision: {
+          allowed: false,
+          namespace: 'default',
+          user: 'admin',
+          verb: 'create',
+          links: [{ state: 'verified' }],
+        },
+        event: { code: 403, namespace: 'default', user: 'admin', links: [{ state: 'verified' }] },
+      });
+    }
   });
 });

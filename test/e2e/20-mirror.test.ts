@@ -62,7 +62,7 @@ describe('the bucket', () => {
 
   it('and each replica says in its ledger what the mirror holds', async () => {
     await expect
-      .poll(async () => (await queried(here, 'sealgate-0', '--kind', 'anchor')).length, SOON)
+      .poll(async () => (await queried(here, 'sealgate-0', '--local', '--kind', 'anchor')).length, SOON)
       .toBeGreaterThan(0);
   });
 });

@@ -32,7 +32,7 @@ describe('helm uninstall', () => {
   it('and a new release goes on with the same ledgers', async () => {
     const installed = await install(here);
     expect(installed.code, `${installed.stderr}\n${await podsAndLogs(here)}`).toBe(0);
-    const old = await queried(here, 'sealgate-0', '--kind', 'start');
+    const old = await queried(here, 'sealgate-0', '--local', '--kind', 'start');
     expect(old.length).toBeGreaterThan(2);
   });
 });
