@@ -9,9 +9,12 @@ import {
   install,
   NAMESPACE,
   podsAndLogs,
+  prepare,
   queried,
   SOON,
 } from './cluster.ts';
+import { documented } from './documented.ts';
+import { PAUSE_IMAGE } from './images.ts';
 
 let here: Cluster;
 beforeAll(async () => {
@@ -19,15 +22,9 @@ beforeAll(async () => {
 }, 400_000);
 
 describe('the chart', () => {
-  it('installs in one command and becomes ready', async () => {
-    await here.kubectl('create', 'namespace', NAMESPACE);
-    const labelled = await here.kubectl(
-      'label',
-      'namespace',
-      NAMESPACE,
-      'pod-security.kubernetes.io/enforce=restricted',
-    );
-    expect(labelled.code).toBe(0);
+  it('is installed by the commands of docs/install.md and becomes ready', async () => {
+    const prepared = await prepare(here);
+    expect(prepared.code, prepared.stderr).toBe(0);
     const secret = Object.entries(here.storeEnvironment)
       .filter(([name]) => name.startsWith('AWS_'))
       .map(([name, value]) => `--from-literal=${name}=${value}`);
@@ -43,8 +40,14 @@ describe('the chart', () => {
   }, 200_000);
 
   it('denies, warns and allows', async () => {
-    const denied = await here.kubectl('run', 'bad', '--image=nginx', '--privileged');
-    expect(denied.stderr).toContain('admission webhook "admission.sealgate.dev" denied the request');
+    const [command = ''] = documented('docs/install.md', 'kubectl run bad').split('\n');
+    // The API server and kube-proxy take a new webhook and its pods up within a second or so.
+    await expect
+      .poll(async () => (await here.shell(command)).stderr, SOON)
+      .toContain('admission webhook "admission.sealgate.dev" denied the request');
+    const warned = await here.kubectl('run', 'warned', `--image=${PAUSE_IMAGE}`);
+    expect(warned.code, warned.stderr).toBe(0);
+    expect(warned.stderr).toMatch(/^Warning: .*resources\.limits\.memory/m);
     await expect
       .poll(async () => {
         const { code, stderr } = await here.plane.kubectl(['create', '-f', '-'], {
@@ -56,6 +59,22 @@ describe('the chart', () => {
     const running = await here.kubectl('wait', 'pod/good', '--for=condition=Ready', '--timeout=120s');
     expect(running.code, running.stderr).toBe(0);
   }, 200_000);
+
+  it('shows the denial by the commands of docs/install.md', async () => {
+    const [forward = '', query = ''] = documented('docs/install.md', 'port-forward').trim().split('\n');
+    expect(forward).toMatch(/^kubectl .* port-forward sealgate-0 8080 &$/);
+    const shown = async () => {
+      const { code, stdout, stderr } = await here.shell(
+        `${forward}
+        trap "kill $!" EXIT
+        until sealgate query --limit 1 >/dev/null 2>&1; do sleep 0.5; done
+        ${query}`,
+      );
+      return `${stdout}${stderr} ${code}`;
+    };
+    // Whichever replica decided: the one that is asked knows of it as soon as it has found the other.
+    await expect.poll(shown, SOON).toMatch(/ pods .*\bbad\b.* 0$/s);
+  });
 
   it('gets the audit stream by the files that docs/install.md makes', async () => {
     const folder = await auditFiles(here);

@@ -21,7 +21,7 @@ describe('the bucket', () => {
       writeFileSync(key, `${await vkeyOf(here, replica)}\n`);
       const verify = () => here.sealgate(['verify', MIRROR, '--key', key, ...STORE_FLAGS], here.storeEnvironment);
       await expect.poll(async () => exitOf(await verify()), SOON).toBe('0');
-      expect((await verify()).stdout).toContain(`audit.example.com/e2e/${replica}`);
+      expect((await verify()).stdout).toContain(`audit.example.com/prod-eu-1/${replica}`);
     }
   });
 
@@ -50,7 +50,7 @@ describe('the bucket', () => {
     const { Versions = [] } = await here.store.send(
       new ListObjectVersionsCommand({
         Bucket: BUCKET,
-        Prefix: 'sealgate/audit.example.com/e2e/sealgate-0/',
+        Prefix: 'sealgate/audit.example.com/prod-eu-1/sealgate-0/',
         MaxKeys: 500,
       }),
     );

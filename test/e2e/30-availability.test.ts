@@ -1,6 +1,6 @@
 // Requests while replicas come and go: an upgrade, an eviction and a smaller number of replicas fail none of them, a kill those that the
 // replica held at most; and whatever the API server said yes or no to is on record.
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -55,31 +55,54 @@ function startLoad(): Load {
   };
 }
 
-/** Names of the objects that decisions on all volumes are about. */
-function recorded(): Set<string> {
+interface Recorded {
+  /** Of the objects that decisions are about. */
+  readonly names: ReadonlySet<string>;
+  /** `<uid> <origin>:<seq>:<leaf hash>` of every decision, as its answer carries it. */
+  readonly ties: ReadonlySet<string>;
+}
+
+/** What is on all volumes. */
+function recorded(): Recorded {
   const names = new Set<string>();
+  const ties = new Set<string>();
   const volumes = join(here.dir, 'volumes');
   for (const volume of readdirSync(volumes)) {
-    let reader: LedgerReader;
-    try {
-      reader = LedgerReader.open(join(volumes, volume, 'ledger'));
-    } catch {
-      continue; // a volume that no replica has used
-    }
-    for (const { number } of reader.shards()) {
-      for (const { leaf, body } of reader.entries(number, 0)) {
+    if (!existsSync(join(volumes, volume, 'ledger'))) continue; // a volume that no replica has used
+    const reader = LedgerReader.open(join(volumes, volume, 'ledger'));
+    for (const { number, origin } of reader.shards()) {
+      for (const { seq, leaf, leafHash, body } of reader.entries(number, 0)) {
         if (leaf.kind !== 'decision') continue;
+        ties.add(`${leaf.uid} ${origin}:${seq}:${leafHash}`);
         const name = /"name":"(load-\d+-\d+)"/.exec(body.toString())?.[1];
         if (name !== undefined) names.add(name);
       }
     }
     reader.close();
   }
-  return names;
+  return { names, ties };
+}
+
+/** The same from the API server's own audit log: what was allowed with a decision, by the name of the object. */
+function allowedByApiServer(): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const line of readFileSync(here.auditLog, 'utf8').trimEnd().split('\n')) {
+    const { responseStatus, objectRef, annotations } = JSON.parse(line) as {
+      responseStatus?: { code?: number };
+      objectRef?: { name?: string };
+      annotations?: Record<string, string>;
+    };
+    if (responseStatus?.code !== 201) continue;
+    for (const [key, tie] of Object.entries(annotations ?? {})) {
+      const uid = /^admission\.sealgate\.dev\/d\.(.+)$/.exec(key)?.[1];
+      if (uid !== undefined) found.set(objectRef?.name ?? '', `${uid} ${tie}`);
+    }
+  }
+  return found;
 }
 
 function missing({ answered }: Load): string[] {
-  const names = recorded();
+  const { names } = recorded();
   return [...answered].filter((name) => !names.has(name));
 }
 
@@ -164,5 +187,10 @@ describe('requests while', () => {
     );
     expect(load.failed.filter((text) => !/ 500 .*failed calling webhook/.test(text))).toEqual([]);
     expect(missing(load)).toEqual([]);
+    // The API server says the same, with position and hash of each decision.
+    const allowed = allowedByApiServer();
+    expect([...load.answered].filter((name) => !allowed.has(name))).toEqual([]);
+    const { ties } = recorded();
+    expect([...allowed.values()].filter((tie) => !ties.has(tie))).toEqual([]);
   });
 });

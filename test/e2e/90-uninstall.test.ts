@@ -1,6 +1,8 @@
 // Taking it away: the webhook goes, the evidence stays; a new release goes on with it; and deleting the namespace leaves no webhook behind.
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type Cluster, cluster, install, NAMESPACE, podsAndLogs, queried, SOON } from './cluster.ts';
+import { documented } from './documented.ts';
+import { SEALGATE_IMAGE } from './images.ts';
 
 let here: Cluster;
 beforeAll(async () => {
@@ -44,5 +46,16 @@ describe('deleting the namespace', () => {
     expect(deleted.code, deleted.stderr).toBe(0);
     await expect.poll(webhook, SOON).toBe('');
     await createsFreely();
+  });
+});
+
+describe('the commands of the README', () => {
+  it('install it with its defaults, so that it denies', async () => {
+    const script = documented('README.md', 'helm install').replace('YOUR-REGISTRY', SEALGATE_IMAGE.split('/')[0] ?? '');
+    const installed = await here.shell(script);
+    expect(installed.code, `${installed.stderr}\n${await podsAndLogs(here)}`).toBe(0);
+    await expect
+      .poll(async () => (await here.kubectl('run', 'bad', '--image=nginx', '--privileged')).stderr, SOON)
+      .toContain('container "bad" is privileged');
   });
 });

@@ -2,13 +2,14 @@
 // Sealgate. It ends with the namespaces that it runs in.
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { mkdirSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { S3 } from '@aws-sdk/client-s3';
 import { expect, vi } from 'vitest';
 import type { ControlPlane, KubectlResult } from '../../tools/cluster/control-plane.ts';
 import { NODE_NAME, type NodeCluster, startNode } from '../../tools/cluster/node.ts';
 import { toolPath } from '../../tools/tool-path.ts';
+import { documented } from './documented.ts';
 import { OBJECT_STORE_IMAGE, PAUSE_IMAGE, SEALGATE_IMAGE } from './images.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
@@ -21,8 +22,8 @@ export const STORE_FLAGS = ['--endpoint', STORE_URL, '--path-style'];
 const STORE_KEYS = { accessKeyId: 'e2e', secretAccessKey: 'e2e-secret' };
 export const BUCKET = 'audit';
 export const MIRROR = `s3://${BUCKET}/sealgate`;
-/** Replicas that volumes are there for. */
-const VOLUMES = 3;
+/** More than replicas: one that was released is not given out again. */
+const VOLUMES = 5;
 
 /** For whatever has to happen sooner or later: pulls, starts, elections on a busy machine. */
 export const SOON = { timeout: 180_000, interval: 500 };
@@ -38,6 +39,8 @@ export interface Cluster {
   /** Environment in which `sealgate verify s3://…` may read the bucket, with STORE_FLAGS. */
   readonly storeEnvironment: Readonly<Record<string, string>>;
   kubectl(...args: string[]): Promise<KubectlResult>;
+  /** Lines of shell in the repository, up to the first that fails. kubectl, helm and sealgate are on its PATH. */
+  shell(script: string): Promise<KubectlResult>;
   /** Applies objects; throws with what kubectl says. */
   apply(...objects: object[]): Promise<void>;
   /** helm to its end. */
@@ -56,8 +59,6 @@ export function cluster(): Promise<Cluster> {
 /** What the chart is installed with here, besides what docs/install.md says: which image, volumes and bucket. */
 export const VALUES = [
   `image.tag=${SEALGATE_IMAGE.split(':')[1]}`,
-  'persistence.storageClass=local',
-  'persistence.size=1Gi',
   'resources.requests.cpu=50m',
   'resources.requests.memory=128Mi',
   'settings.policy.workers=1',
@@ -111,6 +112,7 @@ async function start(): Promise<Cluster> {
     }),
     storeEnvironment,
     kubectl: (...args) => run('kubectl', args),
+    shell: (script) => run('sh', ['-euc', script]),
     async apply(...objects) {
       const input = objects.map((object) => JSON.stringify(object)).join('\n---\n');
       const { code, stderr } = await plane.kubectl(['apply', '-f', '-'], { input });
@@ -153,7 +155,7 @@ async function storage({ dir, apply }: Cluster): Promise<void> {
       kind: 'PersistentVolume',
       metadata: { name: `local-${i}` },
       spec: {
-        capacity: { storage: '1Gi' },
+        capacity: { storage: '20Gi' },
         accessModes: ['ReadWriteOncePod'],
         persistentVolumeReclaimPolicy: 'Retain',
         storageClassName: 'local',
@@ -172,7 +174,7 @@ async function storage({ dir, apply }: Cluster): Promise<void> {
     {
       apiVersion: 'storage.k8s.io/v1',
       kind: 'StorageClass',
-      metadata: { name: 'local' },
+      metadata: { name: 'local', annotations: { 'storageclass.kubernetes.io/is-default-class': 'true' } },
       provisioner: 'kubernetes.io/no-provisioner',
       volumeBindingMode: 'WaitForFirstConsumer',
     },
@@ -230,25 +232,26 @@ async function objectStore({ apply, kubectl, store }: Cluster): Promise<void> {
   await vi.waitFor(() => store.createBucket({ Bucket: BUCKET, ObjectLockEnabledForBucket: true }), SOON);
 }
 
-/** `helm install` as docs/install.md has it, with VALUES and `more` of them. */
-export function install({ helm }: Cluster, ...more: string[]): Promise<KubectlResult> {
-  return helm(...['install', 'sealgate', 'charts/sealgate', ...chartArgs(more)]);
+/** What docs/install.md says to do before `helm install`. */
+export function prepare({ shell }: Cluster): Promise<KubectlResult> {
+  return shell(INSTALLATION.slice(0, INSTALLATION.indexOf('helm install')));
 }
 
-/** `helm upgrade` likewise. */
-export function upgrade({ helm }: Cluster, ...more: string[]): Promise<KubectlResult> {
-  return helm(...['upgrade', 'sealgate', 'charts/sealgate', ...chartArgs(more)]);
+/** `helm install` as docs/install.md has it, with VALUES. */
+export function install({ shell }: Cluster): Promise<KubectlResult> {
+  return shell(withValues(INSTALLATION.slice(INSTALLATION.indexOf('helm install')), VALUES));
 }
 
-function chartArgs(more: readonly string[]): string[] {
-  const values = [
-    `image.repository=${SEALGATE_IMAGE.split(':')[0]}`,
-    'settings.identity.domain=audit.example.com',
-    'settings.identity.cluster=e2e',
-    ...VALUES,
-    ...more,
-  ];
-  return ['--namespace', NAMESPACE, '--wait', '--timeout=4m', ...values.map((value) => `--set=${value}`)];
+/** `helm upgrade` of the same, with one more value. */
+export function upgrade({ shell }: Cluster, more: string): Promise<KubectlResult> {
+  const script = INSTALLATION.slice(INSTALLATION.indexOf('helm install')).replace('helm install', 'helm upgrade');
+  return shell(withValues(script, [...VALUES, more]));
+}
+
+const INSTALLATION = documented('docs/install.md', 'kubectl create namespace sealgate-system\nkubectl label');
+
+function withValues(script: string, values: readonly string[]): string {
+  return script.replace('--wait', `--wait --timeout=4m ${values.map((value) => `'--set=${value}'`).join(' ')}`);
 }
 
 /** What somebody would look at when it does not become ready. */
@@ -291,9 +294,7 @@ export async function queried({ sealgate, dir, plane }: Cluster, pod: string, ..
 
 /** Runs the commands of docs/install.md that make the files for the audit stream, word for word; gives their folder. */
 export async function auditFiles({ dir, plane }: Cluster): Promise<string> {
-  const page = readFileSync(join(ROOT, 'docs', 'install.md'), 'utf8');
-  const script = /^address=\$\(kubectl.*?(?=^```)/ms.exec(page)?.[0];
-  if (script === undefined) throw new Error('docs/install.md has no commands that make audit-webhook.kubeconfig');
+  const script = documented('docs/install.md', 'audit-webhook.kubeconfig <<EOF');
   const folder = join(dir, 'logs', 'audit');
   mkdirSync(folder, { recursive: true });
   symlinkSync(join(ROOT, 'manifests'), join(folder, 'manifests'));
