@@ -155,6 +155,8 @@ class LedgerHandle implements Ledger {
   #recovery: Recovery | undefined;
   #head: Head | undefined;
   readonly #buffers = new BodyBuffers();
+  /** Of the decision lane, until the end of this turn of the event loop. */
+  #decisions: AppendMessage[] = [];
   #nextId = 0;
   #commits = 0;
   #entries = 0;
@@ -235,7 +237,8 @@ class LedgerHandle implements Ledger {
     this.#pending.set(message.id, { lane, entries: entries.length, bytes, landed: [], resolve, reject });
     this.#queued[lane].entries += entries.length;
     this.#queued[lane].bytes += bytes;
-    this.#send(message, [message.bodies.buffer]);
+    if (lane === 'audit') this.#send(message, [message.bodies.buffer]);
+    else if (this.#decisions.push(message) === 1) setImmediate(() => this.#sendDecisions());
     return promise;
   }
 
@@ -246,6 +249,7 @@ class LedgerHandle implements Ledger {
   async close(reason: string): Promise<void> {
     if (this.#phase === 'open') {
       this.#phase = 'closing';
+      this.#sendDecisions();
       this.#send({ type: 'close', reason });
     }
     await this.#ended.promise;
@@ -294,6 +298,17 @@ class LedgerHandle implements Ledger {
     return new SealgateError(
       'LEDGER_SPACE_LOW',
       `${freeBytes} bytes are free on the volume of ${this.dir}, and the last ${reserveBytes} (ledger.reserveBytes) are kept for decisions: make room; audit events are taken again by themselves then`,
+    );
+  }
+
+  /** Sends what one turn of the event loop brought as one message: the writer is woken once, and commits it together. */
+  #sendDecisions(): void {
+    const appends = this.#decisions;
+    if (appends.length === 0) return;
+    this.#decisions = [];
+    this.#send(
+      { type: 'appends', appends },
+      appends.map(({ bodies }) => bodies.buffer),
     );
   }
 

@@ -99,7 +99,11 @@ export interface AppendMessage {
   readonly bodies: Uint8Array<ArrayBuffer>;
 }
 
-export type ToWriter = AppendMessage | { readonly type: 'close'; readonly reason: string };
+export type ToWriter =
+  | AppendMessage
+  /** Those of one turn of the event loop, in their order. */
+  | { readonly type: 'appends'; readonly appends: readonly AppendMessage[] }
+  | { readonly type: 'close'; readonly reason: string };
 
 /** A part of an append that a commit took: entries first … first+count−1. */
 export interface CommittedPart {

@@ -70,6 +70,10 @@ export class Writer {
       this.#queue.push(message);
       return;
     }
+    if (message.type === 'appends') {
+      for (const append of message.appends) this.#queue.push(append);
+      return;
+    }
     this.#state = this.#state === 'open' ? 'closing' : this.#state;
     this.#stopReason = message.reason;
   }

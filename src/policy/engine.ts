@@ -167,8 +167,8 @@ class Engine implements PolicyEngine {
     deadline: number,
     again: boolean,
   ): Promise<RunResult> {
-    // A copy of its own: it is transferred, and `input` may be a view into a buffer that others use.
-    const job = { type: 'job' as const, id: this.nextId++, input: new Uint8Array(input), rules };
+    // A copy of its own: it may have to be sent twice, and `input` may be a view into a buffer that others use.
+    const job = { id: this.nextId++, input: new Uint8Array(input), rules };
     try {
       return await this.pool.run(job, this.timeLimitMs, deadline);
     } catch (error) {

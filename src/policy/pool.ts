@@ -9,9 +9,15 @@ import {
   type DataTaken,
   type FromWorker,
   type Job,
+  type Jobs,
+  monotonicMs,
   type Reply,
+  STAGE_BEGUN,
+  STAGE_BYTES,
   STAGE_IDLE,
   STAGE_INPUT,
+  STAGE_RULE,
+  STAGE_SINCE,
   type WorkerSetup,
 } from './protocol.ts';
 
@@ -41,11 +47,15 @@ interface Task {
   readonly reject: (error: SealgateError) => void;
   /** While it waits. */
   expiry?: NodeJS.Timeout;
+  /** Its worker did not come to it in time: it was refused, or others have it, too. */
+  late?: true;
 }
 
 interface Slot {
   readonly worker: Worker;
   readonly stage: Int32Array;
+  /** The same memory. */
+  readonly since: Float64Array;
   readonly feed: DataFeed;
   state: 'starting' | 'idle' | 'busy' | 'gone';
   /** Bytes of the instance's memory that the data took when they were loaded. */
@@ -54,8 +64,19 @@ interface Slot {
   loadedJson: number;
   /** Another is being started in its place, because of its data; or is there, and this one ends after its last request. */
   leaving?: 'soon' | 'now';
-  task?: Task;
+  /** What it was given and has not answered, in its order. */
+  tasks: Task[];
+  /** performance.now() when it was given them. */
+  givenAt: number;
+  /** Jobs that it has answered since it started. */
+  answered: number;
   timer?: NodeJS.Timeout;
+}
+
+/** At which of its tasks a worker stands, and since when. */
+interface Standing {
+  readonly task: Task | undefined;
+  readonly since: number;
 }
 
 /**
@@ -67,6 +88,11 @@ const LATE = 'no worker was free before the deadline of the request';
 const START_LIMIT_MS = 30_000;
 const RESTART_DELAY_MS = 100;
 const MAX_RESTART_DELAY_MS = 10_000;
+/** What a worker is given at once: as many as it evaluates in a millisecond or two. */
+const MOST_TASKS = 16;
+const MOST_BYTES = 64 * 1024;
+/** After so long at one task, those behind it are given to other workers as well; the first answer counts. */
+const STUCK_MS = 20;
 /** A worker is replaced when its data take this much more than one and a half times what they would if they were loaded anew. */
 const SLACK_BYTES = 16 * 1024 * 1024;
 const SLACK_FACTOR = 1.5;
@@ -85,6 +111,8 @@ export class WorkerPool {
   private readonly unsubscribe: () => void;
   private readonly behind = new Set<() => void>();
   private closed = false;
+  /** Whether what waits is given out at the end of this turn of the event loop. */
+  private dispatching = false;
   /** Starts that failed in a row: the next one waits longer. */
   private failedStarts = 0;
   replaced = 0;
@@ -115,25 +143,22 @@ export class WorkerPool {
     return {
       ready: states.filter((state) => state === 'idle' || state === 'busy').length,
       running: states.filter((state) => state === 'busy').length,
-      waiting: this.waiting.length,
+      waiting: this.pending(),
     };
   }
 
-  /** Runs one job; its input is transferred. Rejects only with POLICY_OVERLOADED. */
+  /** Runs one job, whose input must stay as it is. Rejects only with POLICY_OVERLOADED. */
   run(job: Job, timeLimitMs: number, deadline: number): Promise<RunResult> {
     return new Promise((resolve, reject) => {
       const task: Task = { job, timeLimitMs, deadline, resolve, reject };
       if (this.closed) return reject(closed());
       if (deadline <= performance.now()) return reject(overloaded(LATE));
-      // One that takes a part of an update would take the job after it.
-      const idleSlots = [...this.slots].filter((slot) => slot.state === 'idle');
-      const idle = idleSlots.find((slot) => !slot.feed.busy) ?? idleSlots[0];
-      if (idle !== undefined) return this.give(idle, task);
-      if (this.waiting.length >= this.options.maxPending) {
-        return reject(overloaded(`${this.waiting.length} evaluations are waiting already`));
-      }
+      const idle = this.idle().length;
+      const pending = this.pending() - idle;
+      if (pending >= this.options.maxPending) return reject(overloaded(`${pending} evaluations are waiting already`));
+      this.wait(task);
       this.waiting.push(task);
-      task.expiry = setTimeout(() => this.expire(task), Math.max(0, deadline - performance.now()));
+      if (idle > 0) this.dispatchSoon();
     });
   }
 
@@ -150,7 +175,7 @@ export class WorkerPool {
     for (const slot of slots) {
       slot.state = 'gone';
       clearTimeout(slot.timer);
-      slot.task?.reject(closed());
+      for (const task of slot.tasks) task.reject(closed());
     }
     this.tellUpdated();
     await Promise.all(slots.map((slot) => slot.worker.terminate()));
@@ -229,20 +254,65 @@ export class WorkerPool {
     task.reject(overloaded(LATE));
   }
 
-  private give(slot: Slot, task: Task): void {
+  /** Starts the clock of a task that waits. */
+  private wait(task: Task): void {
+    task.expiry = setTimeout(() => this.expire(task), Math.max(0, task.deadline - performance.now()));
+  }
+
+  /** Those that were not begun yet, as far as is known here. */
+  private pending(): number {
+    let pending = this.waiting.length;
+    for (const { tasks } of this.slots)
+      pending += Math.max(0, tasks.filter(({ late }) => late === undefined).length - 1);
+    return pending;
+  }
+
+  /** First those that do not take a part of an update: a job comes after it. */
+  private idle(): Slot[] {
+    const idle = [...this.slots].filter((slot) => slot.state === 'idle');
+    return [...idle.filter(({ feed }) => !feed.busy), ...idle.filter(({ feed }) => feed.busy)];
+  }
+
+  /** At the end of this turn of the event loop, when all requests that have arrived are here. */
+  private dispatchSoon(): void {
+    if (this.dispatching) return;
+    this.dispatching = true;
+    setImmediate(() => {
+      this.dispatching = false;
+      for (const slot of this.idle()) this.give(slot);
+    });
+  }
+
+  /** Gives an idle worker its share of what waits. */
+  private give(slot: Slot): void {
+    const share = Math.min(MOST_TASKS, Math.ceil(this.waiting.length / Math.max(1, this.slots.size)));
+    const tasks: Task[] = [];
+    let bytes = 0;
+    for (let task = this.waiting[0]; task !== undefined && tasks.length < share; task = this.waiting[0]) {
+      const { length } = task.job.input;
+      if (tasks.length > 0 && bytes + length > MOST_BYTES) break;
+      this.waiting.shift();
+      clearTimeout(task.expiry);
+      if (task.deadline <= performance.now()) {
+        task.reject(overloaded(LATE));
+        continue;
+      }
+      tasks.push(task);
+      bytes += length;
+    }
+    if (tasks.length === 0) return;
     slot.state = 'busy';
-    slot.task = task;
-    const left = Math.min(task.timeLimitMs, task.deadline - performance.now());
-    slot.timer = setTimeout(
-      () => {
-        // A reply may have arrived while this thread was busy: let the poll phase deliver it first.
-        setImmediate(() => {
-          if (slot.task === task && slot.state === 'busy') this.cutOff(slot, task);
-        });
-      },
-      Math.max(0, left),
-    );
-    slot.worker.postMessage(task.job, [task.job.input.buffer]);
+    slot.tasks = tasks;
+    slot.givenAt = performance.now();
+    this.watch(slot);
+    const inputs = new Uint8Array(bytes);
+    let end = 0;
+    for (const { job } of tasks) {
+      inputs.set(job.input, end);
+      end += job.input.length;
+    }
+    const jobs = tasks.map(({ job: { id, rules, input } }) => ({ id, rules, length: input.length }));
+    slot.worker.postMessage({ type: 'jobs', jobs, inputs } satisfies Jobs, [inputs.buffer]);
   }
 
   private next(slot: Slot): void {
@@ -251,20 +321,77 @@ export class WorkerPool {
       return;
     }
     slot.state = 'idle';
-    for (let task = this.waiting.shift(); task !== undefined; task = this.waiting.shift()) {
-      clearTimeout(task.expiry);
-      if (task.deadline > performance.now()) {
-        this.give(slot, task);
-        return;
-      }
-      task.reject(overloaded(LATE));
-    }
+    if (this.waiting.length > 0) this.dispatchSoon();
   }
 
-  private cutOff(slot: Slot, task: Task): void {
+  /** Sets the timer to when the first of the worker's tasks has no time left. */
+  private watch(slot: Slot): void {
+    clearTimeout(slot.timer);
+    const waited = slot.tasks.filter(({ late }) => late === undefined);
+    const due = Math.min(this.due(slot), this.stuckAt(slot), ...waited.map(({ deadline }) => deadline));
+    slot.timer = setTimeout(
+      // Replies may have arrived while this thread was busy: let the poll phase deliver them first.
+      () => setImmediate(() => this.look(slot)),
+      Math.max(0, Math.ceil(due - performance.now())),
+    );
+  }
+
+  /** When the task at which the worker stands has had its time. */
+  private due(slot: Slot): number {
+    const { task, since } = standing(slot);
+    return task === undefined ? Number.POSITIVE_INFINITY : Math.min(since + task.timeLimitMs, task.deadline);
+  }
+
+  /** When those behind the task at which the worker stands go to others. */
+  private stuckAt(slot: Slot): number {
+    const { task: current, since } = standing(slot);
+    const behind = slot.tasks.some((task) => task !== current && task.late === undefined);
+    return behind && this.slots.size > 1 ? since + STUCK_MS : Number.POSITIVE_INFINITY;
+  }
+
+  /** The worker answers them all the same, later. */
+  private share(slot: Slot): void {
+    const { task: current } = standing(slot);
+    const behind = slot.tasks.filter((task) => task !== current && task.late === undefined);
+    slot.tasks = slot.tasks.map((task) => (behind.includes(task) ? { ...task, late: true } : task));
+    for (const task of behind) this.wait(task);
+    this.waiting.unshift(...behind);
+    if (this.idle().length > 0) this.dispatchSoon();
+  }
+
+  private look(slot: Slot): void {
+    if (slot.state !== 'busy' || slot.tasks.length === 0) return;
+    const now = performance.now();
+    if (now >= this.due(slot)) {
+      this.cutOff(slot);
+      return;
+    }
+    if (now >= this.stuckAt(slot)) this.share(slot);
+    const { task: current } = standing(slot);
+    for (const task of slot.tasks) {
+      if (task === current || task.deadline > now) continue;
+      task.late = true;
+      task.reject(overloaded(LATE));
+    }
+    this.watch(slot);
+  }
+
+  private cutOff(slot: Slot): void {
     const rule = ruleOf(slot);
+    const task = this.takeBack(slot);
     this.replace(slot, 'an evaluation ran past its time limit');
-    task.resolve({ type: 'timeout', rule });
+    task?.resolve({ type: 'timeout', rule });
+  }
+
+  /** The task at which a worker stood that is going. The others that it has not answered are evaluated by another. */
+  private takeBack(slot: Slot): Task | undefined {
+    const { task } = standing(slot);
+    const others = slot.tasks.filter((other) => other !== task && other.late === undefined);
+    slot.tasks = [];
+    for (const other of others) this.wait(other);
+    this.waiting.unshift(...others);
+    if (others.length > 0) this.dispatchSoon();
+    return task;
   }
 
   private replace(slot: Slot, reason: string): void {
@@ -299,15 +426,18 @@ export class WorkerPool {
   }
 
   private spawn(): Promise<void> {
-    const stage = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
+    const stage = new SharedArrayBuffer(STAGE_BYTES);
     const setup: WorkerSetup = { ...this.options.setup, stage };
     const worker = new Worker(threadFile(import.meta.url, 'worker'), {
       workerData: setup,
       resourceLimits: { maxOldGenerationSizeMb: setup.limits.heapMb, stackSizeMb: STACK_MB },
     });
     const feed = new DataFeed((part) => worker.postMessage(part, [part.values.buffer]));
-    const slot: Slot = { worker, stage: new Int32Array(stage), feed, state: 'starting', loadedBytes: 0, loadedJson: 0 };
-    Atomics.store(slot.stage, 0, STAGE_IDLE);
+    const slot: Slot = {
+      ...{ worker, stage: new Int32Array(stage), since: new Float64Array(stage), feed, state: 'starting' },
+      ...{ loadedBytes: 0, loadedJson: 0, tasks: [], givenAt: 0, answered: 0 },
+    };
+    Atomics.store(slot.stage, STAGE_RULE, STAGE_IDLE);
     const { data } = this.options;
     if (data.revision > 0) feed.add(data.snapshot(), data.revision);
     this.slots.add(slot);
@@ -319,7 +449,7 @@ export class WorkerPool {
       slot.timer = setTimeout(() => fail(`not ready after ${START_LIMIT_MS / 1000} s`), START_LIMIT_MS);
       worker.on('message', (message: FromWorker) => {
         if (slot.state === 'gone') return;
-        if (message.type === 'reply') return this.reply(slot, message.reply);
+        if (message.type === 'replies') return this.answered(slot, message.replies);
         if (slot.state !== 'starting') return message.type === 'taken' ? this.taken(slot, message) : undefined;
         slot.timer?.refresh();
         if (message.type === 'ready') feed.load();
@@ -345,24 +475,34 @@ export class WorkerPool {
     });
   }
 
-  private reply(slot: Slot, reply: Reply): void {
-    const { task } = slot;
-    clearTimeout(slot.timer);
-    delete slot.task;
-    this.next(slot);
-    task?.resolve({ type: 'reply', reply });
+  private answered(slot: Slot, replies: readonly Reply[]): void {
+    const tasks = slot.tasks.splice(0, replies.length);
+    slot.answered += replies.length;
+    if (slot.tasks.length > 0) this.watch(slot);
+    else {
+      clearTimeout(slot.timer);
+      this.next(slot);
+    }
+    for (const [i, reply] of replies.entries()) tasks[i]?.resolve({ type: 'reply', reply });
   }
 
   private crashed(slot: Slot, reason: string): void {
-    const { task } = slot;
     const rule = ruleOf(slot);
+    const task = this.takeBack(slot);
     this.replace(slot, `a worker died: ${reason}`);
     task?.resolve({ type: 'crash', rule, reason });
   }
 }
 
+/** Before it has begun the first of them: at that one, since it was given them. */
+function standing({ stage, since, tasks, givenAt, answered }: Slot): Standing {
+  const at = Atomics.load(stage, STAGE_BEGUN) - answered - 1;
+  if (at < 0) return { task: tasks[0], since: givenAt };
+  return { task: tasks[at], since: (since[STAGE_SINCE] ?? 0) + performance.now() - monotonicMs() };
+}
+
 function ruleOf(slot: Slot): number | undefined {
-  const stage = Atomics.load(slot.stage, 0);
+  const stage = Atomics.load(slot.stage, STAGE_RULE);
   return stage === STAGE_IDLE || stage === STAGE_INPUT ? undefined : stage;
 }
 

@@ -8,8 +8,9 @@ export interface WorkerSetup {
   /** By rule index. */
   readonly rules: readonly { readonly rule: string; readonly location: string; readonly entrypoint: string }[];
   /**
-   * One Int32: the index of the rule that is being evaluated, or a stage. Read by the main thread when it cuts the
-   * worker off.
+   * Where the worker stands, for the main thread, which cuts it off: an Int32 with the index of the rule that is being
+   * evaluated, or a stage; an Int32 with the number of jobs that it has begun; a Float64 with when it began the last one,
+   * by monotonicMs.
    */
   readonly stage: SharedArrayBuffer;
   readonly limits: MemoryLimits;
@@ -31,11 +32,30 @@ export interface MemoryLimits {
 export const STAGE_IDLE = -1;
 export const STAGE_INPUT = -2;
 
+/** Places in the shared memory, in its Int32s and its Float64s. */
+export const STAGE_RULE = 0;
+export const STAGE_BEGUN = 1;
+export const STAGE_SINCE = 1;
+export const STAGE_BYTES = 16;
+
+/** Milliseconds of the clock that all threads share; performance.now() counts from the start of each. */
+export function monotonicMs(): number {
+  const [seconds, nanoseconds] = process.hrtime();
+  return seconds * 1000 + nanoseconds / 1e6;
+}
+
 export interface Job {
-  readonly type: 'job';
   readonly id: number;
   readonly input: Uint8Array<ArrayBuffer>;
   readonly rules: readonly number[];
+}
+
+/** Jobs that were waiting, evaluated one after the other: one message wakes a thread once, however many they are. */
+export interface Jobs {
+  readonly type: 'jobs';
+  readonly jobs: readonly (Omit<Job, 'input'> & { readonly length: number })[];
+  /** Their inputs, one after the other. */
+  readonly inputs: Uint8Array<ArrayBuffer>;
 }
 
 /** Changes of the data between two evaluations; the last part of an update brings all of its parts into effect at once. */
@@ -51,7 +71,7 @@ export interface DataPart {
   readonly revision?: number;
 }
 
-export type ToWorker = Job | DataPart;
+export type ToWorker = Jobs | DataPart;
 
 export interface RuleOutcome {
   readonly rule: number;
@@ -89,5 +109,6 @@ export interface DataTaken {
 
 export type FromWorker =
   | { readonly type: 'ready'; readonly bytes: number }
-  | { readonly type: 'reply'; readonly reply: Reply }
+  /** Of the jobs that came first among those not answered yet, in their order. */
+  | { readonly type: 'replies'; readonly replies: readonly Reply[] }
   | DataTaken;

@@ -297,6 +297,15 @@ describe('a runaway policy', () => {
     expect((await stuck).failures).toMatchObject([{ code: 'POLICY_TIMEOUT' }]);
   });
 
+  it('does not harm requests behind it on its worker, and before it', async () => {
+    const engine = await engineOf({ ...LIST, 'runaway.rego': RUNAWAY, 'good.rego': GOOD }, { timeLimitMs: 300 });
+    const inputs = Array.from({ length: 40 }, (_, i) => (i % 13 === 5 ? { run: true } : { x: true }));
+    const all = await Promise.all(inputs.map((input) => evaluate(engine, input, {}, 60_000)));
+    const codes = all.map(({ failures, results }) => failures[0]?.code ?? results[0]?.policy);
+    expect(codes).toEqual(inputs.map((input) => ('run' in input ? 'POLICY_TIMEOUT' : 'admission.good')));
+    expect(engine.stats()).toMatchObject({ timeouts: 3, replaced: 3, overloads: 0, waiting: 0, running: 0 });
+  });
+
   it('denies or allows by its onError', async () => {
     const engine = await engineOf(
       { ...LIST, 'a.rego': `# METADATA\n# custom: {onError: allow}\n${RUNAWAY}` },
