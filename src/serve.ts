@@ -1,5 +1,5 @@
 // The one composition root of the pod: builds every part from the inside out, connects them, and stops them from the outside in.
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createAdmissionHandler } from './admission/handler.ts';
@@ -38,6 +38,7 @@ import type { PolicyEngine } from './policy/types.ts';
 import { createRedactor } from './redact/redactor.ts';
 import { openPeers } from './serve-peers.ts';
 import { followPolicies, policyEntry, startPolicies } from './serve-policies.ts';
+import { openDataDir } from './server/data-dir.ts';
 import type { Route } from './server/exchange.ts';
 import { type Check, createHealthHandler } from './server/health.ts';
 import { openHttpListener } from './server/http-listener.ts';
@@ -111,7 +112,7 @@ async function build(settings: Settings, digest: string, log: Log, started: Star
   });
   started.add('metrics and health', () => health.close());
 
-  mkdirSync(settings.dataDir, { recursive: true, mode: 0o700 });
+  openDataDir(settings.dataDir);
   const { key, previousKey } = loadKeys(settings, inData('keys', 'ledger.vkey'), log);
   const vkeys = [key, ...(previousKey === undefined ? [] : [previousKey])].map((one) => one.vkey);
   const witnesses = witnessesOf(settings, key);
