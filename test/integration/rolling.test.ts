@@ -1,4 +1,4 @@
-// Three replicas behind what a Service is: stopping one of them in order fails no request, killing one fails at most what it held, and
+// Three replicas behind what a Service is: stopping one of them in order fails no request, killing one fails at most one a connection to it, and
 // nothing that was acknowledged is missing from the ledgers.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -124,7 +124,7 @@ describe('three replicas', () => {
     await balancer.until(names);
   }, 120_000);
 
-  it('lose at most what one held that was killed, and nothing that was acknowledged', async () => {
+  it('lose at most one request a connection of one that is killed, and nothing that was acknowledged', async () => {
     const { calls, waiting } = begin();
     const measured: { held: number; failed: number; refused: number }[] = [];
     for (const name of names) {
@@ -147,7 +147,7 @@ describe('three replicas', () => {
     process.stdout.write(
       `killed with -9, per replica of 3 with ${CLIENTS} requests at a time: ${JSON.stringify(measured)}\n`,
     );
-    // One request at a time on a connection: the connections that it had are the most it held.
+    // One request at a time on a connection. What is sent before the client sees its end fails, too: more than `held` counted.
     for (const { failed: lost } of measured) expect(lost).toBeLessThanOrEqual(CLIENTS);
     const recorded = names.map((name) => uids(dataOf(name)));
     const acknowledged = calls.filter(({ verdict }) => verdict);
