@@ -39,9 +39,9 @@ module.exports = {
     {
       name: 'known-room',
       comment:
-        'Every file of src/ is in a room of the table, or is the composition root (serve.ts, serve-peers.ts, serve-policies.ts).',
+        'Every file of src/ is in a room of the table, or is the composition root (serve.ts, serve-certificate.ts, serve-peers.ts, serve-policies.ts).',
       severity: 'error',
-      from: { path: '^src/', pathNot: `${inRooms(names)}|^src/serve(-peers|-policies)?\\.ts$` },
+      from: { path: '^src/', pathNot: `${inRooms(names)}|^src/serve(-certificate|-peers|-policies)?\\.ts$` },
       to: {},
     },
     {

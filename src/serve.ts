@@ -36,6 +36,7 @@ import { checkAtStart, type StartCheck } from './mirror/start-check.ts';
 import { readWitnessPolicy } from './mirror/witness-policy.ts';
 import type { PolicyEngine } from './policy/types.ts';
 import { createRedactor } from './redact/redactor.ts';
+import { openManaged } from './serve-certificate.ts';
 import { openPeers } from './serve-peers.ts';
 import { followPolicies, policyEntry, startPolicies } from './serve-policies.ts';
 import { openDataDir } from './server/data-dir.ts';
@@ -568,6 +569,7 @@ async function openTls(
   const log = parts.log.child({ part: name });
   const { host, port, tls } = settings[name];
   let listener: TlsListener | undefined;
+  const managed = name === 'admission' ? await openManaged({ ...parts, log }) : undefined;
   const certificates = await openCertificates({
     name,
     dir: join(settings.dataDir, 'tls', name),
@@ -575,7 +577,7 @@ async function openTls(
     validityDays: settings.tls.validityDays,
     caValidityDays: settings.tls.caValidityDays,
     client: name === 'audit',
-    given: tls,
+    given: { ...tls, ...managed },
     now: Date.now,
     onChange: (changed) => {
       log.info({ expires: changed.expires }, 'certificates have changed');

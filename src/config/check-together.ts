@@ -5,6 +5,7 @@ import type { Settings } from './schema.ts';
 export function checkTogether(settings: Settings, locate: (path: readonly string[]) => string): string[] {
   return [
     ...halves(settings, locate),
+    ...managedProblems(settings, locate),
     ...peerProblems(settings, locate),
     ...samePort(settings, locate),
     ...tooSmall(settings, locate),
@@ -20,6 +21,21 @@ function halves(settings: Settings, locate: (path: readonly string[]) => string)
       `${locate([side, 'tls', given])}: needs ${side}.tls.${missing} beside it; give both, or neither to have a certificate issued`,
     ];
   });
+}
+
+function managedProblems(settings: Settings, locate: (path: readonly string[]) => string): string[] {
+  const { certFile, managed } = settings.admission.tls;
+  if (managed.secret === '') return [];
+  const where = locate(['admission', 'tls', 'managed', 'secret']);
+  return [
+    ...(managed.webhookConfiguration === ''
+      ? [`${where}: needs admission.tls.managed.webhookConfiguration, which is told what to trust`]
+      : []),
+    ...(managed.hostnames.length === 0
+      ? [`${where}: needs admission.tls.managed.hostnames, the names that the API server calls`]
+      : []),
+    ...(certFile === undefined ? [] : [`${where}: cannot be given beside admission.tls.certFile; remove one of them`]),
+  ];
 }
 
 /** Whether there are other replicas to ask. */

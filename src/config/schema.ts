@@ -125,6 +125,42 @@ export const settingsSchema = {
           default: true,
           description: 'Whether a client without a certificate is refused. Only counts when clientCaFile is given.',
         },
+        managed: section(
+          'A CA and a certificate that the replicas keep in a Secret, renew in time, and have the API server trust (docs/install.md).',
+          {
+            secret: {
+              type: 'string',
+              maxLength: 253,
+              default: '',
+              description: 'Its name; made when it is missing. Empty: off.',
+              examples: ['sealgate-webhook-ca'],
+            },
+            webhookConfiguration: {
+              type: 'string',
+              maxLength: 253,
+              default: '',
+              description: 'The ValidatingWebhookConfiguration whose caBundle is kept. Needed with secret.',
+              examples: ['sealgate'],
+            },
+            hostnames: {
+              type: 'array',
+              items: { type: 'string', minLength: 1, maxLength: 253 },
+              maxItems: 64,
+              default: [],
+              description: 'DNS names and addresses that the API server calls. Needed with secret.',
+              examples: [['sealgate-admission.sealgate-system.svc']],
+            },
+            namespace: {
+              type: 'string',
+              maxLength: 63,
+              description: 'Namespace of the Secret. Default: that of the pod.',
+            },
+            kubeconfig: {
+              ...file,
+              description: 'How to reach the API server from outside of the cluster. Default: as a pod.',
+            },
+          },
+        ),
       }),
     }),
     audit: section('The sink of the audit stream.', {

@@ -181,6 +181,11 @@ export function createMetrics(version: string) {
     labelNames: ['listener', 'certificate'],
     registers,
   });
+  const unkept = new Gauge({
+    name: 'sealgate_certificate_unkept',
+    help: "1 since the webhook's managed certificate could not be kept, else 0.",
+    registers,
+  });
   const load = new Map<Listener, { readonly inFlight: number; readonly inFlightBytes: number }>();
   const listenerGauge = (
     name: string,
@@ -327,6 +332,7 @@ export function createMetrics(version: string) {
       rejected: (reason: RejectionReason) => rejected.inc({ listener, reason }),
       opened: (of: { readonly inFlight: number; readonly inFlightBytes: number }) => void load.set(listener, of),
     }),
+    certificateKept: (works: boolean) => unkept.set(works ? 0 : 1),
     /** `ca`: the end of the CA that issued it, where Sealgate did. */
     certificateExpires(listener: Listener, server: Date, ca?: Date): void {
       expiry.set({ listener, certificate: 'server' }, server.getTime() / 1000);

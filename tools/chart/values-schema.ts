@@ -105,7 +105,7 @@ const OWN = {
     path: { type: 'string', maxLength: 1024, pattern: '^((/[a-z0-9]([-a-z0-9.]*[a-z0-9])?)+)?$' },
     clientCa: pem,
     certificate: part({
-      source: { enum: ['generated', 'certManager', 'existingSecret'] },
+      source: { enum: ['generated', 'managed', 'certManager', 'existingSecret'] },
       secretName: name,
       caBundle: pem,
       issuerRef: part({ name, kind: text, group: text }),

@@ -45,7 +45,16 @@ app.kubernetes.io/component: server
 
 {{/* "true" when the pods talk to the API server: then they get a token, a role and a way through the NetworkPolicy. */}}
 {{- define "sealgate.usesApi" -}}
-{{- if or (include "sealgate.kubernetesEvents" .) (include "sealgate.inventory" . | fromJsonArray) -}}true{{- end -}}
+{{- if or (include "sealgate.kubernetesEvents" .) (include "sealgate.inventory" . | fromJsonArray) (include "sealgate.managed" .) -}}true{{- end -}}
+{{- end -}}
+
+{{/* "true" or nothing: whether the replicas keep the webhook's certificate. */}}
+{{- define "sealgate.managed" -}}
+{{- if and .Values.webhook.enabled (eq .Values.webhook.certificate.source "managed") -}}true{{- end -}}
+{{- end -}}
+
+{{- define "sealgate.managedSecret" -}}
+{{- printf "%s-webhook-ca" (include "sealgate.fullname" .) -}}
 {{- end -}}
 
 {{- define "sealgate.kubernetesEvents" -}}
@@ -76,7 +85,10 @@ capabilities:
 
 {{- define "sealgate.webhookTlsSecret" -}}
 {{- with .Values.webhook.certificate -}}
-{{- eq .source "existingSecret" | ternary .secretName (printf "%s-webhook-tls" (include "sealgate.fullname" $)) -}}
+{{- if eq .source "existingSecret" -}}{{ .secretName }}
+{{- else if eq .source "managed" -}}{{ include "sealgate.managedSecret" $ }}
+{{- else -}}{{ include "sealgate.fullname" $ }}-webhook-tls
+{{- end -}}
 {{- end -}}
 {{- end -}}
 
