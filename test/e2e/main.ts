@@ -43,7 +43,7 @@ function installPackages(): void {
   if (process.getuid?.() !== 0 || spawnSync('apt-get', ['--version']).error !== undefined) return;
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   const aptGet = (...args: string[]) => spawnSync('apt-get', ['-qq', ...args], { env, encoding: 'utf8' });
-  const install = () => aptGet('install', '--yes', '--no-install-recommends', ...DEBIAN_PACKAGES);
+  const install = () => aptGet('install', '--yes', '--no-upgrade', '--no-install-recommends', ...DEBIAN_PACKAGES);
   say(`installing ${DEBIAN_PACKAGES.join(' ')}`);
   if (install().status === 0) return;
   aptGet('update');
