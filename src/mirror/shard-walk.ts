@@ -307,8 +307,9 @@ export class ShardWalk {
     const object = heads.unsigned.length > 0 ? `${base}checkpoint` : `${base}checkpoints/${largest}`;
     const common = { shard: this.#shard, history: 'lost' as const };
     if (verdict === undefined) {
-      const message = 'there is no checkpoint: no signature vouches for anything here';
-      this.#findings.add({ code: 'checkpoint-missing', ...common, message });
+      const message =
+        'there is no checkpoint: no signature vouches for anything here. Its first push is not done yet, or what was there is gone';
+      this.#findings.add({ code: 'object-missing', ...common, object: `${base}checkpoint`, message });
     } else if (verdict.kind === 'other-key') {
       const message = `${object} is signed by another key: ${verdict.message}`;
       this.#findings.add({ code: 'checkpoint-other-key', ...common, object, message });

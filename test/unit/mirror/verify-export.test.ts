@@ -162,8 +162,8 @@ describe('an export read back', () => {
     {
       name: 'no checkpoint',
       act: (dir) => rmSync(join(dir, 'checkpoint')),
-      found: ['checkpoint-missing  -'],
-      exit: 10,
+      found: ['object-missing checkpoint -'],
+      exit: 11,
     },
     {
       name: 'a changed checkpoint',
