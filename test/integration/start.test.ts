@@ -60,7 +60,7 @@ describe('starting', () => {
       join(policyDir, 'broken.rego'),
       'package admission.broken\n\ndeny contains msg if {\n\tmsg := undefined_function(1)\n}\n',
     );
-    const output = await refused({ policyDir, code: 'POLICY_INVALID' });
+    const output = await refused({ policyDir, code: 'POLICY_INVALID', status: 27 });
     expect(output).toMatch(/broken\.rego:4/);
   });
 
