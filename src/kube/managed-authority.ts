@@ -114,7 +114,9 @@ function validity(now: number, days: number): Validity {
   return { notBefore: new Date(now - BACKDATED_MS), notAfter: new Date(now + days * DAY_MS) };
 }
 
+/** `bundle.crt` is what follows from the rest: for the chart, which puts the very same text into the webhook configuration. */
 const FIELDS = [
+  'bundle.crt',
   'ca.crt',
   'ca.key',
   'tls.crt',
@@ -128,8 +130,10 @@ const FIELDS = [
 type Fields = Partial<Record<(typeof FIELDS)[number], string>>;
 
 /** As the data of a Secret, base64. */
-export function encodeAuthority({ ca, pair, next, old }: Authority): Record<string, string> {
+export function encodeAuthority(authority: Authority): Record<string, string> {
+  const { ca, pair, next, old } = authority;
   const fields: Fields = {
+    'bundle.crt': bundleOf(authority),
     'ca.crt': ca.certificate,
     'ca.key': ca.key,
     'tls.crt': pair.certificate,

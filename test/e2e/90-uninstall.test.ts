@@ -1,6 +1,6 @@
 // Taking it away: the webhook goes, the evidence stays; a new release goes on with it; and deleting the namespace leaves no webhook behind.
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type Cluster, cluster, install, NAMESPACE, podsAndLogs, queried, SOON } from './cluster.ts';
+import { type Cluster, cluster, install, NAMESPACE, podsAndLogs, queried, SOON, upgrade } from './cluster.ts';
 import { documented } from './documented.ts';
 import { SEALGATE_IMAGE } from './images.ts';
 
@@ -31,11 +31,30 @@ describe('helm uninstall', () => {
     expect(kept.stdout).toContain('secret/sealgate-audit-client');
   });
 
-  it('and a new release goes on with the same ledgers', async () => {
-    const installed = await install(here);
+  it('and a new release goes on with the same ledgers, here with a certificate that the replicas keep', async () => {
+    const installed = await install(here, 'webhook.certificate.source=managed');
     expect(installed.code, `${installed.stderr}\n${await podsAndLogs(here)}`).toBe(0);
     const old = await queried(here, 'sealgate-0', '--local', '--kind', 'start');
-    expect(old.length).toBeGreaterThan(2);
+    expect(old.length).toBeGreaterThan(1);
+    await expect
+      .poll(async () => (await here.kubectl('run', 'bad', '--image=nginx', '--privileged')).stderr, SOON)
+      .toContain('container "bad" is privileged');
+    const tested = await here.helm('test', 'sealgate', '--namespace', NAMESPACE, '--logs', '--timeout=3m');
+    expect(tested.code, tested.stderr + tested.stdout).toBe(0);
+    // An upgrade leaves the CAs in the configuration that the replicas have written there.
+    const bundle = () =>
+      here.kubectl(
+        'get',
+        'validatingwebhookconfiguration',
+        'sealgate',
+        '-o',
+        'jsonpath={.webhooks[0].clientConfig.caBundle}',
+      );
+    const before = (await bundle()).stdout;
+    const upgraded = await upgrade(here, 'webhook.certificate.source=managed');
+    expect(upgraded.code, `${upgraded.stderr}\n${await podsAndLogs(here)}`).toBe(0);
+    expect(before).not.toBe('');
+    expect((await bundle()).stdout).toBe(before);
   });
 });
 

@@ -238,8 +238,8 @@ export function prepare({ shell }: Cluster): Promise<KubectlResult> {
 }
 
 /** `helm install` as docs/install.md has it, with VALUES. */
-export function install({ shell }: Cluster): Promise<KubectlResult> {
-  return shell(withValues(INSTALLATION.slice(INSTALLATION.indexOf('helm install')), VALUES));
+export function install({ shell }: Cluster, ...more: string[]): Promise<KubectlResult> {
+  return shell(withValues(INSTALLATION.slice(INSTALLATION.indexOf('helm install')), [...VALUES, ...more]));
 }
 
 /** `helm upgrade` of the same, with one more value. */
