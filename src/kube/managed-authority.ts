@@ -11,8 +11,8 @@ export interface Authority {
   readonly ca: Identity;
   /** The webhook's server certificate, the same in every replica. */
   readonly pair: Identity;
-  /** The CA that will be next: trusted already, or about to be. */
-  readonly next?: { readonly ca: Identity; readonly since: string };
+  /** The CA that will be next; `trusted`: since when it is in the webhook configuration. */
+  readonly next?: { readonly ca: Identity; readonly trusted?: string };
   /** The CA before, trusted until every replica surely shows the new certificate. */
   readonly old?: { readonly certificate: string; readonly since: string };
 }
@@ -48,7 +48,7 @@ export function bundleOf({ ca, next, old }: Authority): string {
 
 /**
  * The next step that is due, or undefined. `trusted`: the bundle that is in the webhook configuration now.
- * Steps: the pair renewed under the same CA; a next CA made; once that one is trusted and some time has passed, a pair under it; once
+ * Steps: the pair renewed under the same CA; a next CA made; noted that it is trusted, and some time after that a pair under it; once
  * that has been in use for some time, the CA before forgotten.
  */
 export async function nextStep(
@@ -64,10 +64,14 @@ export async function nextStep(
     return { authority: rest, what: 'the CA before is not trusted any more' };
   }
   if (next === undefined && old === undefined && isDue(new X509Certificate(ca.certificate), now)) {
-    const since = new Date(now).toISOString();
-    return { authority: { ...authority, next: { ca: await newCa(options, now), since } }, what: 'a new CA was made' };
+    return { authority: { ...authority, next: { ca: await newCa(options, now) } }, what: 'a new CA was made' };
   }
-  if (next !== undefined && settled(next.since) && holds(trusted, next.ca.certificate)) {
+  if (next !== undefined && next.trusted === undefined && holds(trusted, next.ca.certificate)) {
+    const noted = { ca: next.ca, trusted: new Date(now).toISOString() };
+    return { authority: { ...authority, next: noted }, what: 'the new CA is trusted' };
+  }
+  // Still trusted, too: somebody may have changed the configuration since.
+  if (next?.trusted !== undefined && settled(next.trusted) && holds(trusted, next.ca.certificate)) {
     const changed: Authority = {
       ca: next.ca,
       pair: await newPair(options, next.ca, now),
@@ -123,7 +127,7 @@ const FIELDS = [
   'tls.key',
   'next.crt',
   'next.key',
-  'next.since',
+  'next.trusted',
   'old.crt',
   'old.since',
 ] as const;
@@ -140,7 +144,11 @@ export function encodeAuthority(authority: Authority): Record<string, string> {
     'tls.key': pair.key,
     ...(next === undefined
       ? {}
-      : { 'next.crt': next.ca.certificate, 'next.key': next.ca.key, 'next.since': next.since }),
+      : {
+          'next.crt': next.ca.certificate,
+          'next.key': next.ca.key,
+          ...(next.trusted === undefined ? {} : { 'next.trusted': next.trusted }),
+        }),
     ...(old === undefined ? {} : { 'old.crt': old.certificate, 'old.since': old.since }),
   };
   return Object.fromEntries(Object.entries(fields).map(([name, text]) => [name, Buffer.from(text).toString('base64')]));
@@ -168,7 +176,12 @@ export function decodeAuthority(data: Readonly<Record<string, string>>): Authori
     pair,
     ...(data['next.crt'] === undefined
       ? {}
-      : { next: { ca: { certificate: certificate('next.crt'), key: text('next.key') }, since: text('next.since') } }),
+      : {
+          next: {
+            ca: { certificate: certificate('next.crt'), key: text('next.key') },
+            ...(data['next.trusted'] === undefined ? {} : { trusted: text('next.trusted') }),
+          },
+        }),
     ...(data['old.crt'] === undefined
       ? {}
       : { old: { certificate: certificate('old.crt'), since: text('old.since') } }),

@@ -69,7 +69,8 @@ export async function connectManaged(places: ManagedPlaces): Promise<ManagedObje
     },
     async createSecret(data) {
       const body = secretBody(data);
-      await asked(`creating Secret ${name}`, () => core.createNamespacedSecret({ namespace, body }));
+      const made = await asked(`creating Secret ${name}`, () => core.createNamespacedSecret({ namespace, body }));
+      if (made === undefined) throw failed(`creating Secret ${name}: there is no namespace ${namespace}`, undefined);
     },
     async replaceSecret(data, version) {
       const body = secretBody(data, version);

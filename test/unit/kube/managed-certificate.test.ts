@@ -168,6 +168,33 @@ describe('the managed certificate', () => {
     expect(cluster.secret?.value['old.crt']).toBeUndefined();
   });
 
+  it('waits from the moment at which the API server trusts the new CA, however long nobody could tell it', async () => {
+    const cluster = new Cluster();
+    const clock = { now: START };
+    const { keeper, shown } = await replica(cluster, clock);
+    const first = shown().fingerprint256;
+    clock.now += 650 * DAY;
+    cluster.fault = (call) => {
+      if (call === 'writeBundle') throw new SealgateError('KUBE_API_FAILED', 'not allowed');
+    };
+    for (let look = 0; look < 5; look++) {
+      await expect(keeper.keep()).rejects.toThrow('not allowed');
+      clock.now += SETTLE;
+    }
+    cluster.fault = () => undefined;
+    const ca = cluster.secret?.value['ca.crt'];
+    await keeper.keep();
+    clock.now += SETTLE - 1;
+    await keeper.keep();
+    expect(cluster.secret?.value['ca.crt']).toBe(ca);
+    expect(trusted(cluster, shown())).toBe(true);
+    clock.now += 1;
+    await keeper.keep();
+    expect(cluster.secret?.value['ca.crt']).not.toBe(ca);
+    expect(shown().fingerprint256).not.toBe(first);
+    expect(trusted(cluster, shown())).toBe(true);
+  });
+
   it('starts with the pair on the volume while the API is away, and says so until it is back', async () => {
     const cluster = new Cluster();
     const clock = { now: START };
