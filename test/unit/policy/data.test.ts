@@ -235,11 +235,12 @@ describe('data that change under load', () => {
 
   it('are there for a worker that starts later', async () => {
     const data = new DataDocument<{ g: number }>();
+    // A loop that comes to the limit of time long before it has filled the memory of an instance, also on a busy machine.
+    const memory = { maxBytes: 3 * 1024 * MIB, recycleBytes: 64 * MIB, heapMb: 512 };
+    const loop = ['a', 'b', 'c', 'd', 'e'].map((name) => `some ${name} in data.live.items`).join('; ');
     const engine = await engineOf(
-      {
-        'g.rego': `${GENERATIONS['g.rego']}\ndeny contains "slow" if { input.slow; count([1 | numbers.range(1, 9000)[_] < numbers.range(1, 9000)[_]]) > 0 }\n`,
-      },
-      { data, workers: 1, timeLimitMs: 300 },
+      { 'g.rego': `${GENERATIONS['g.rego']}\ndeny contains "slow" if { input.slow; ${loop}; e.g < 0 }\n` },
+      { data, workers: 1, timeLimitMs: 400, memory },
     );
     await generation(data, 1);
     await generation(data, 2);
