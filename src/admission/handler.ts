@@ -38,7 +38,9 @@ async function admit(parts: AdmissionParts, request: HttpRequest, doc: JsonDocum
   const redacted = parts.redactor.review(doc);
   if (redacted.changed) parts.metrics.redacted();
   const read = performance.now();
-  const verdict = recordable(await evaluate(parts, request, review), redacted);
+  const comes = parts.ledger.expectDecision();
+  const evaluation = await evaluate(parts, request, review).finally(comes);
+  const verdict = recordable(evaluation, redacted);
   const took = { receive: began - request.receivedAt, read: read - began, policies: performance.now() - read };
   const entry = decisionEntry(review.uid, request.peer, verdict, took, redacted);
   let appended: Appended;

@@ -24,8 +24,11 @@ interface ShardRow {
   last_hash: string;
 }
 
-/** Decisions whose hash is remembered: an event follows its decision within seconds, so that the ledger is rarely asked. */
-const RECENT_DECISIONS = 32_768;
+/**
+ * At least so many decisions are remembered with their hash: an event follows its decision within seconds, so that the ledger is
+ * rarely asked.
+ */
+const RECENT_DECISIONS = 16_384;
 
 /** Events can name a decision for each object of a deletecollection; so many of one event are kept. */
 const MAX_LINKS = 256;
@@ -51,7 +54,9 @@ export class IndexWriter implements Decisions {
   readonly #dropShard: Database.Statement;
   readonly #shards = new Map<number, ShardRow>();
   readonly #origins = new Map<string, ShardRow>();
-  readonly #recent = new Map<number, Decided>();
+  #recent = new Map<number, Decided>();
+  /** Those remembered before them. Dropped as a whole: a Map whose oldest keys go one by one is slow to find the next oldest. */
+  #older = new Map<number, Decided>();
   readonly #block: Block;
   readonly #forgetter: Forgetter;
   readonly #micros = microsReader();
@@ -194,7 +199,7 @@ export class IndexWriter implements Decisions {
   }
 
   decided(pos: number): Decided | undefined {
-    const recent = this.#recent.get(pos);
+    const recent = this.#recent.get(pos) ?? this.#older.get(pos);
     if (recent !== undefined) return recent;
     for (const shard of this.#shards.values()) {
       if (pos < shard.base || pos >= shard.base + shard.indexed) continue;
@@ -226,8 +231,8 @@ export class IndexWriter implements Decisions {
 
   #remember(pos: number, decided: Decided): void {
     if (this.#recent.size >= RECENT_DECISIONS) {
-      const [oldest] = this.#recent.keys();
-      if (oldest !== undefined) this.#recent.delete(oldest);
+      this.#older = this.#recent;
+      this.#recent = new Map();
     }
     this.#recent.set(pos, decided);
   }
@@ -237,6 +242,7 @@ export class IndexWriter implements Decisions {
     this.#shards.clear();
     this.#origins.clear();
     this.#recent.clear();
+    this.#older.clear();
     this.#current = undefined;
     this.#last = undefined;
     for (const row of this.#db.prepare('SELECT * FROM shard ORDER BY number').all() as ShardRow[]) this.#know(row);

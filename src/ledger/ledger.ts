@@ -4,6 +4,7 @@ import { SealgateError } from '../lib/errors.ts';
 import { threadFile } from '../lib/thread-file.ts';
 import { BodyBuffers } from './body-buffers.ts';
 import type { Append, Appended } from './entry.ts';
+import { Gathering } from './gathering.ts';
 import type { LedgerKey } from './key.ts';
 import { checkExtra } from './leaf.ts';
 import type { LedgerBreak } from './link.ts';
@@ -102,6 +103,11 @@ export interface Ledger {
    * LEDGER_WRITE_FAILED; then some of them may be recorded, but none is acknowledged. The bodies are copied before it returns.
    */
   append(lane: Lane, entries: readonly Append[]): Promise<Appended[]>;
+  /**
+   * Says that an append to the decision lane is about to come: those before it wait for it, a millisecond at most, so that one commit
+   * holds them all. Call what it returns right before that append, or when there will be none.
+   */
+  expectDecision(): () => void;
   head(): Head;
   stats(): LedgerStats;
   /** As of a measurement that is at most a second old. */
@@ -155,8 +161,9 @@ class LedgerHandle implements Ledger {
   #recovery: Recovery | undefined;
   #head: Head | undefined;
   readonly #buffers = new BodyBuffers();
-  /** Of the decision lane, until the end of this turn of the event loop. */
+  /** Of the decision lane, until they are sent. */
   #decisions: AppendMessage[] = [];
+  readonly #gathering = new Gathering(() => this.#sendDecisions());
   #nextId = 0;
   #commits = 0;
   #entries = 0;
@@ -238,8 +245,15 @@ class LedgerHandle implements Ledger {
     this.#queued[lane].entries += entries.length;
     this.#queued[lane].bytes += bytes;
     if (lane === 'audit') this.#send(message, [message.bodies.buffer]);
-    else if (this.#decisions.push(message) === 1) setImmediate(() => this.#sendDecisions());
+    else {
+      this.#decisions.push(message);
+      this.#gathering.wait();
+    }
     return promise;
+  }
+
+  expectDecision(): () => void {
+    return this.#gathering.announce();
   }
 
   space(): SpaceState {
@@ -301,7 +315,7 @@ class LedgerHandle implements Ledger {
     );
   }
 
-  /** Sends what one turn of the event loop brought as one message: the writer is woken once, and commits it together. */
+  /** Sends what waits as one message: the writer is woken once, and commits it together. */
   #sendDecisions(): void {
     const appends = this.#decisions;
     if (appends.length === 0) return;

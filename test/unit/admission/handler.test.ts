@@ -41,7 +41,11 @@ function handlerWith(parts: Pick<AdmissionParts, 'engine' | 'ledger'> & Partial<
 
 /** A ledger that takes nothing, or does with an append what it is told to. */
 function ledgerThat(append: (entries: readonly Append[]) => Promise<never[]>) {
-  return { origin: 'a.example/c/0/0', append: (_: 'decision', entries: readonly Append[]) => append(entries) };
+  return {
+    origin: 'a.example/c/0/0',
+    append: (_: 'decision', entries: readonly Append[]) => append(entries),
+    expectDecision: () => () => undefined,
+  };
 }
 
 async function recordedIn(root: string): Promise<(Entry & { json: Record<string, never> })[]> {
@@ -280,6 +284,7 @@ describe('a client that left', () => {
     const appended = [{ shard: 0, seq: 5, leafHash: 'a'.repeat(64) }];
     const ledger = {
       origin: 'a.example/c/0/0',
+      expectDecision: () => () => undefined,
       append: (_: 'decision', [entry]: readonly Append[]) =>
         entry?.kind === 'decision'
           ? Promise.resolve(appended)
