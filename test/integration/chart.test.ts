@@ -347,6 +347,29 @@ describe('a real API server', () => {
     await expect.poll(async () => (await create('alice')).stderr).toContain('passes by every policy');
     expect((await create('admin')).code).toBe(0);
 
+    // The label passes by for the object that has it: not for a session with it, which cannot have labels, and not for what a client
+    // sends to a subresource.
+    const exempt = { name: 'exempt', namespace: 'default', labels: { 'sealgate.dev/exempt': '' } };
+    const make = (object: object) => plane.kubectl(['create', '-f', '-'], { input: JSON.stringify(object) });
+    const account = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { ...exempt, name: 'default' } };
+    expect((await make(account)).code).toBe(0);
+    const containers = [{ name: 'pause', image: 'pause' }];
+    expect((await make({ apiVersion: 'v1', kind: 'Pod', metadata: exempt, spec: { containers } })).code).toBe(0);
+    expect((await run(['label', 'pod', 'exempt', '-n', 'default', 'more=1'])).code).toBe(0);
+    expect((await run(['label', 'pod', 'exempt', '-n', 'default', 'sealgate.dev/exempt-'])).stderr).toContain(
+      'failed calling webhook',
+    );
+    const post = async (path: string, body?: object) =>
+      (await plane.call(`/api/v1/namespaces/default/${path}`, { method: 'POST', body })).text;
+    expect(await post('pods/exempt/exec?command=id&stdout=true')).toContain('failed calling webhook');
+    const token = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', metadata: exempt, spec: {} };
+    expect(
+      await post('serviceaccounts/default/token', { ...token, metadata: { ...exempt, name: 'default' } }),
+    ).toContain('failed calling webhook');
+    const eviction = { apiVersion: 'policy/v1', kind: 'Eviction', metadata: exempt };
+    expect(await post('pods/exempt/eviction', eviction)).toContain('failed calling webhook');
+    expect((await run(['delete', 'pod', 'exempt', '-n', 'default', '--force'])).code).toBe(0);
+
     const second = helmHere('install', 'other', CHART, '--dry-run=server');
     expect(second.stderr).toContain('has a webhook of Sealgate already');
 
