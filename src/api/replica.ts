@@ -80,13 +80,16 @@ function newsOf(view: Pick<IndexView, 'onAdvance'>): {
   end(): void;
 } {
   const { promise, resolve } = Promise.withResolvers<void>();
-  const end = view.onAdvance(resolve);
+  const heard = (): void => resolve();
+  const end = view.onAdvance(heard);
   return {
     async within(ms, signal) {
-      const timer = setTimeout(resolve, ms);
-      signal?.addEventListener('abort', () => resolve(), { once: true });
+      const timer = setTimeout(heard, ms);
+      signal?.addEventListener('abort', heard);
       if (signal?.aborted !== true) await promise;
       clearTimeout(timer);
+      // A stream has one signal for all of its questions.
+      signal?.removeEventListener('abort', heard);
     },
     end,
   };
