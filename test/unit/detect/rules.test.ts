@@ -62,6 +62,7 @@ describe('a request', () => {
     ['that changes an object of ours', OWN, ['object-changed medium']],
     ['of an expected user that does', { ...OWN, user: 'helm' }, ['object-changed low']],
     ['of Sealgate itself that does its work', { ...OWN, user: SELF }, []],
+    ['of Sealgate itself that keeps its certificate', { ...OWN, user: SELF, resource: 'secrets' }, []],
     [
       'of Sealgate itself that never should',
       { ...OWN, user: SELF, resource: 'statefulsets' },
