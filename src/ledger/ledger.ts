@@ -2,7 +2,7 @@
 import { MessageChannel, Worker } from 'node:worker_threads';
 import { SealgateError } from '../lib/errors.ts';
 import { threadFile } from '../lib/thread-file.ts';
-import { BodyBuffers } from './body-buffers.ts';
+import { BodyBuffers, SharedRoom } from './body-buffers.ts';
 import type { Append, Appended } from './entry.ts';
 import { Gathering } from './gathering.ts';
 import type { LedgerKey } from './key.ts';
@@ -161,6 +161,8 @@ class LedgerHandle implements Ledger {
   #recovery: Recovery | undefined;
   #head: Head | undefined;
   readonly #buffers = new BodyBuffers();
+  /** For the bodies of `#decisions`. */
+  readonly #room = new SharedRoom(this.#buffers);
   /** Of the decision lane, until they are sent. */
   #decisions: AppendMessage[] = [];
   readonly #gathering = new Gathering(() => this.#sendDecisions());
@@ -238,7 +240,7 @@ class LedgerHandle implements Ledger {
     const refusal = this.#refusal(lane, entries);
     if (refusal !== undefined) return Promise.reject(refusal);
     this.#nextId += 1;
-    const message = pack(this.#nextId, lane, entries, this.#buffers);
+    const message = pack(this.#nextId, lane, entries, lane === 'audit' ? this.#buffers : this.#room);
     const { promise, resolve, reject } = Promise.withResolvers<Appended[]>();
     const bytes = message.bodies.length;
     this.#pending.set(message.id, { lane, entries: entries.length, bytes, landed: [], resolve, reject });
@@ -320,10 +322,7 @@ class LedgerHandle implements Ledger {
     const appends = this.#decisions;
     if (appends.length === 0) return;
     this.#decisions = [];
-    this.#send(
-      { type: 'appends', appends },
-      appends.map(({ bodies }) => bodies.buffer),
-    );
+    this.#send({ type: 'appends', appends }, this.#room.release());
   }
 
   #send(message: ToWriter, transfer: ArrayBuffer[] = []): void {
@@ -417,14 +416,14 @@ class LedgerHandle implements Ledger {
 }
 
 /** Flattens entries for the trip to the writer: one buffer, transferred, so that only this copy is made. */
-function pack(id: number, lane: Lane, entries: readonly Append[], buffers: BodyBuffers): AppendMessage {
-  const sizes = new Uint32Array(entries.length);
-  let size = 0;
-  for (const [i, { body }] of entries.entries()) {
-    sizes[i] = body.length;
-    size += body.length;
-  }
-  const bodies = buffers.take(size);
+function pack(
+  id: number,
+  lane: Lane,
+  entries: readonly Append[],
+  room: { take(bytes: number): Uint8Array<ArrayBuffer> },
+): AppendMessage {
+  const sizes = entries.map(({ body }) => body.length);
+  const bodies = room.take(sizes.reduce((sum, size) => sum + size, 0));
   let at = 0;
   for (const { body } of entries) {
     bodies.set(body, at);
@@ -436,7 +435,7 @@ function pack(id: number, lane: Lane, entries: readonly Append[], buffers: BodyB
       ? first.kind
       : entries.map(({ kind }) => kind);
   const extras = entries.some(({ extra }) => extra !== undefined) ? entries.map(({ extra }) => extra) : undefined;
-  return { type: 'append', id, lane, kinds, extras, sizes, bodies };
+  return { type: 'append', id, lane, kinds, extras, sizes: lane === 'audit' ? Uint32Array.from(sizes) : sizes, bodies };
 }
 
 function startThread(name: string, data: unknown, transferList: import('node:worker_threads').MessagePort[]): Worker {

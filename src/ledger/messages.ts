@@ -84,7 +84,7 @@ export interface WriterData {
 
 /**
  * Entries of one append: parallel arrays and one transferred buffer, because cloning 400 objects, or as many strings, costs more than
- * writing them.
+ * writing them. Appends of one message may share that buffer.
  */
 export interface AppendMessage {
   readonly type: 'append';
@@ -95,7 +95,7 @@ export interface AppendMessage {
   /** Undefined when no entry has any. */
   readonly extras: readonly (LeafExtra | undefined)[] | undefined;
   /** Bytes of each body; `bodies` holds them one after the other. */
-  readonly sizes: Uint32Array;
+  readonly sizes: Uint32Array | readonly number[];
   readonly bodies: Uint8Array<ArrayBuffer>;
 }
 

@@ -101,8 +101,9 @@ export class WriterQueue {
       const count = slice.entries.length - first;
       if (count > 0) slice.parts.push({ id, first, count });
       if (waiting.next < sizes.length) break;
-      if (bodies.buffer.byteLength >= RETURNED_BYTES) slice.spent.push(bodies.buffer);
       finished += 1;
+      const shared = queue[finished]?.message.bodies.buffer === bodies.buffer;
+      if (!shared && bodies.buffer.byteLength >= RETURNED_BYTES) slice.spent.push(bodies.buffer);
     }
     queue.splice(0, finished);
   }

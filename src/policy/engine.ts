@@ -168,7 +168,7 @@ class Engine implements PolicyEngine {
     again: boolean,
   ): Promise<RunResult> {
     // A copy of its own: it may have to be sent twice, and `input` may be a view into a buffer that others use.
-    const job = { id: this.nextId++, input: new Uint8Array(input), rules };
+    const job = { id: this.nextId++, input: Buffer.from(input), rules };
     try {
       return await this.pool.run(job, this.timeLimitMs, deadline);
     } catch (error) {

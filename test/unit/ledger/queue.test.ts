@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { RETURNED_BYTES } from '../../../src/ledger/body-buffers.ts';
 import type { AppendMessage, Lane } from '../../../src/ledger/messages.ts';
 import { WriterQueue } from '../../../src/ledger/queue.ts';
 
@@ -91,5 +92,20 @@ describe('a large buffer', () => {
     queue.push(small);
     expect(queue.take().spent).toEqual([]);
     expect(queue.take().spent).toEqual([large.bodies.buffer]);
+  });
+
+  it('hands back a buffer that appends share once, with the last of them', () => {
+    const queue = new WriterQueue();
+    const buffer = new ArrayBuffer(RETURNED_BYTES);
+    const sharing = (id: number, first: number, size: number): AppendMessage => ({
+      ...{ type: 'append', id, lane: 'decision', kinds: 'decision', extras: undefined, sizes: [size] },
+      bodies: new Uint8Array(buffer, first, size),
+    });
+    for (const id of [1, 2]) queue.push(sharing(id, id * 10, 10));
+    // More than a commit takes of decisions.
+    for (let id = 3; id <= 1030; id++) queue.push(sharing(id, 30, 1));
+    expect(queue.take().spent).toEqual([]);
+    expect(queue.take().spent).toEqual([buffer]);
+    expect(queue.empty).toBe(true);
   });
 });
