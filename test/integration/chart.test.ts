@@ -176,6 +176,42 @@ describe('the rendered chart', () => {
     expect(only(egress)).toEqual([{ ports: [{ port: 'peers' }], to: [{ podSelector: pods }] }]);
   });
 
+  const given = (part: string) => [`${part}.certificate.source=existingSecret`, `${part}.certificate.secretName=given`];
+  it.each([
+    [[]],
+    [['webhook.certificate.source=managed']],
+    [['webhook.certificate.source=managed', 'webhook.enabled=false']],
+    [['webhook.enabled=false']],
+    [['webhook.certificate.source=certManager']],
+    [[...given('webhook'), 'webhook.certificate.caBundle=x']],
+    [[...given('audit'), ...given('peers'), 'keys.existingSecret=given', 's3.existingSecret=given']],
+    [['peers.enabled=false', 'policies.configMap=given']],
+  ])('gives pods only volumes that there are: %s', (values: readonly string[]) => {
+    const all = objects(render(...values.map((value) => `--set=${value}`)));
+    const there = all.flatMap(({ kind, metadata: { name }, spec }: Manifest) =>
+      kind === 'Certificate' ? [`Secret ${spec.secretName}`] : [`${kind} ${name}`],
+    );
+    // The replicas make the one that they keep.
+    if (values.includes('webhook.certificate.source=managed') && !values.includes('webhook.enabled=false'))
+      there.push('Secret sealgate-webhook-ca');
+    for (const object of all) {
+      const pod = object.kind === 'Pod' ? object.spec : object.spec?.template?.spec;
+      for (const { secret, configMap } of pod?.volumes ?? []) {
+        const needed = secret === undefined ? `ConfigMap ${configMap?.name}` : `Secret ${secret.secretName}`;
+        // A given pair of the webhook has no ca.crt that the chart may rely on.
+        if (needed.endsWith(' given')) expect(secret?.items).toBeUndefined();
+        else if (secret ?? configMap) expect(there, object.metadata.name).toContain(needed);
+      }
+    }
+  });
+
+  it("lets pods reach OpenShift's DNS where it is", () => {
+    const ports = (...args: string[]) =>
+      one(objects(render(...args)), 'NetworkPolicy').spec.egress[0].ports.map(({ port }: Manifest) => port);
+    expect(ports()).toEqual([53, 53]);
+    expect(ports('--set=openshift=true')).toEqual([53, 53, 5353, 5353]);
+  });
+
   it('knows no peers where they are switched off', () => {
     const yaml = render('--set=peers.enabled=false');
     expect(yaml).not.toMatch(/peers|8445|SEALGATE_PEERS/);

@@ -48,9 +48,16 @@ app.kubernetes.io/component: server
 {{- if or (include "sealgate.kubernetesEvents" .) (include "sealgate.inventory" . | fromJsonArray) (include "sealgate.managed" .) -}}true{{- end -}}
 {{- end -}}
 
+{{/* Where the webhook's certificate is from. Without a webhook there is nothing for the replicas to keep, and the listener needs one. */}}
+{{- define "sealgate.webhookCertificate" -}}
+{{- with .Values.webhook -}}
+{{- and (eq .certificate.source "managed") (not .enabled) | ternary "generated" .certificate.source -}}
+{{- end -}}
+{{- end -}}
+
 {{/* "true" or nothing: whether the replicas keep the webhook's certificate. */}}
 {{- define "sealgate.managed" -}}
-{{- if and .Values.webhook.enabled (eq .Values.webhook.certificate.source "managed") -}}true{{- end -}}
+{{- if eq (include "sealgate.webhookCertificate" .) "managed" -}}true{{- end -}}
 {{- end -}}
 
 {{- define "sealgate.managedSecret" -}}
@@ -84,11 +91,10 @@ capabilities:
 {{- end -}}
 
 {{- define "sealgate.webhookTlsSecret" -}}
-{{- with .Values.webhook.certificate -}}
-{{- if eq .source "existingSecret" -}}{{ .secretName }}
-{{- else if eq .source "managed" -}}{{ include "sealgate.managedSecret" $ }}
-{{- else -}}{{ include "sealgate.fullname" $ }}-webhook-tls
-{{- end -}}
+{{- $source := include "sealgate.webhookCertificate" . -}}
+{{- if eq $source "existingSecret" -}}{{ .Values.webhook.certificate.secretName }}
+{{- else if eq $source "managed" -}}{{ include "sealgate.managedSecret" . }}
+{{- else -}}{{ include "sealgate.fullname" . }}-webhook-tls
 {{- end -}}
 {{- end -}}
 
@@ -126,7 +132,7 @@ capabilities:
 {{- $kept := (lookup "v1" "Secret" $ns (printf "%s-webhook-path" $full)).data | default dict -}}
 {{- $path := .Values.webhook.path | default (get $kept "path" | b64dec) | default (printf "/v1/admit/%s" (randAlphaNum 40 | lower)) -}}
 {{- $_ := set $made "path" $path -}}
-{{- if eq .Values.webhook.certificate.source "generated" -}}
+{{- if eq (include "sealgate.webhookCertificate" .) "generated" -}}
 {{- $kept := (lookup "v1" "Secret" $ns (include "sealgate.webhookTlsSecret" .)).data -}}
 {{- if $kept -}}
 {{- $_ := set $made "webhook" (dict "ca" (index $kept "ca.crt" | b64dec) "cert" (index $kept "tls.crt" | b64dec) "key" (index $kept "tls.key" | b64dec)) -}}
