@@ -55,7 +55,7 @@ describe('the rendered chart', () => {
         const pod = object.kind === 'Pod' ? object.spec : object.spec?.template?.spec;
         if (pod === undefined) continue;
         expect(pod.securityContext).toMatchObject({ runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } });
-        // The pod of the StatefulSet where its account has a role (inventory, Kubernetes Events), and the job that removes the webhook.
+        // The pod of the StatefulSet where its account has a role (inventory, Kubernetes Events, checkpoints), and the job that removes the webhook.
         const role = all.some(({ kind, subjects = [] }: Manifest) => {
           return kind.endsWith('RoleBinding') && subjects.some(({ name }: Manifest) => name === pod.serviceAccountName);
         });
@@ -237,7 +237,7 @@ describe('the rendered chart', () => {
   it.each([
     ['settings.admision.maxDepth=100', /settings.*admision/s],
     ['settings.admission.port=9443', /settings.admission.*port/s],
-    ['settings.mirror.configMap.name=x', /settings.mirror.*configMap/s],
+    ['settings.mirror.configMap.namespace=x', /settings.mirror.configMap.*namespace/s],
     ['settings.ledger.reserveBytes=-1', /reserveBytes/],
     ['replicas=0', /replicas/],
     ['webhook.failurePolicy=Maybe', /failurePolicy/],
@@ -257,6 +257,8 @@ describe('the rendered chart', () => {
     [['audit.certificate.source=existingSecret'], /audit\.certificate\.secretName/],
     [['webhook.exemptLabel=true', 'protection.enabled=false'], /protection\.enabled/],
     [['audit.service.nodePort=30844'], /NodePort/],
+    [['settings.mirror.configMap.name=newest'], /settings\.mirror\.url/],
+    [['settings.mirror.url=file:///mirror', 'settings.mirror.configMap.name=sealgate'], /another name/],
     [['terminationGracePeriodSeconds=30'], /terminationGracePeriodSeconds \(30 s\)/],
   ])('refuses %s together, saying what is missing', (values, message) => {
     expect(() => render(...values.map((value) => `--set=${value}`))).toThrow(message);

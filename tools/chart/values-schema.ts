@@ -26,8 +26,9 @@ export const CHART_OWNED: readonly string[] = [
   'tls',
   'ledger.keyFile',
   'ledger.previousKeyFile',
-  // Needs a role and a token, which the chart does not give its pod yet.
-  'mirror.configMap',
+  // The release's namespace, the pod's own account.
+  'mirror.configMap.namespace',
+  'mirror.configMap.kubeconfig',
   // The release's own.
   'detect.webhookConfiguration',
   'detect.namespace',

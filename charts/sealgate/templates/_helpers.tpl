@@ -45,7 +45,13 @@ app.kubernetes.io/component: server
 
 {{/* "true" when the pods talk to the API server: then they get a token, a role and a way through the NetworkPolicy. */}}
 {{- define "sealgate.usesApi" -}}
-{{- if or (include "sealgate.kubernetesEvents" .) (include "sealgate.inventory" . | fromJsonArray) (include "sealgate.managed" .) -}}true{{- end -}}
+{{- if or (include "sealgate.kubernetesEvents" .) (include "sealgate.inventory" . | fromJsonArray) (include "sealgate.managed" .) (include "sealgate.checkpointConfigMap" .) -}}true{{- end -}}
+{{- end -}}
+
+{{/* Name of the ConfigMap that the replicas write their newest checkpoints to, or nothing. */}}
+{{- define "sealgate.checkpointConfigMap" -}}
+{{- $mirror := .Values.settings.mirror | default dict -}}
+{{- (get $mirror "configMap" | default dict).name | default "" -}}
 {{- end -}}
 
 {{/* Where the webhook's certificate is from. Without a webhook there is nothing for the replicas to keep, and the listener needs one. */}}
@@ -214,6 +220,15 @@ capabilities:
 {{- range include "sealgate.inventory" . | fromJsonArray -}}
 {{- if and (eq .resource "secrets") (not .group) -}}
 {{- fail "settings.inventory.resources names secrets: policies must not see the values of Secrets, because what they say is recorded" -}}
+{{- end -}}
+{{- end -}}
+{{- with include "sealgate.checkpointConfigMap" . -}}
+{{- if not ($.Values.settings.mirror).url -}}
+{{- fail "settings.mirror.configMap.name names a ConfigMap for what the mirror has, and there is no mirror: give settings.mirror.url" -}}
+{{- end -}}
+{{- $full := include "sealgate.fullname" $ -}}
+{{- if has . (list $full (printf "%s-dashboard" $full) $.Values.policies.configMap) -}}
+{{- fail (printf "settings.mirror.configMap.name is %s, which is a ConfigMap with something else in it: give another name" .) -}}
 {{- end -}}
 {{- end -}}
 {{- with .Values.webhook.certificate -}}
