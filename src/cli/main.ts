@@ -23,6 +23,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<CommandFile>>> = {
   copy: () => import('./copy.ts'),
   restore: () => import('./restore.ts'),
   mirror: () => import('./mirror.ts'),
+  certificate: () => import('./certificate.ts'),
   key: () => import('./key.ts'),
   witness: () => import('./witness.ts'),
   policy: () => import('./policy.ts'),
