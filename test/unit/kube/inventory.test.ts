@@ -204,7 +204,7 @@ describe('the inventory', () => {
     await expect.poll(() => api.watches.size, WAIT).toBe(1);
     expect(api.asked.at(-1)).toContain('resourceVersion=3');
     expect(api.asked.filter((url) => !url.includes('watch='))).toHaveLength(lists);
-    expect(seen.stamp?.unconfirmedSince).toHaveProperty(['example.dev/v1/things']);
+    await expect.poll(() => Object.keys(seen.stamp?.unconfirmedSince ?? {}), WAIT).toEqual(['example.dev/v1/things']);
     api.put('c');
     await expect.poll(() => seen.names, WAIT).toEqual(['a', 'b', 'c']);
     expect(seen.stamp?.unconfirmedSince).toBeUndefined();
