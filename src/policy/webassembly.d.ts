@@ -16,5 +16,6 @@ declare namespace WebAssembly {
   }
   class RuntimeError extends Error {}
   type ModuleImports = Record<string, Memory | ((...args: number[]) => number | undefined)>;
+  function validate(bytes: Uint8Array<ArrayBuffer>): boolean;
   function compile(bytes: Uint8Array<ArrayBuffer>): Promise<Module>;
 }
