@@ -34,7 +34,7 @@ import { type Mirrored, openMirrored } from './mirror/mirrored.ts';
 import type { WitnessData } from './mirror/protocol.ts';
 import { checkAtStart, type StartCheck } from './mirror/start-check.ts';
 import { readWitnessPolicy } from './mirror/witness-policy.ts';
-import type { PolicyEngine } from './policy/types.ts';
+import type { Evaluation, PolicyEngine } from './policy/types.ts';
 import { createRedactor } from './redact/redactor.ts';
 import { openManaged } from './serve-certificate.ts';
 import { openPeers } from './serve-peers.ts';
@@ -483,10 +483,13 @@ function counted(engine: PolicyEngine, metrics: Metrics): Pick<PolicyEngine, 'bu
     get bundle() {
       return engine.bundle;
     },
-    evaluate: async (facts, input, deadline) => {
-      const evaluation = await engine.evaluate(facts, input, deadline);
-      metrics.policy.evaluated(evaluation.results, evaluation.failures);
-      return evaluation;
+    evaluate: (facts, input, deadline) => {
+      const count = (evaluation: Evaluation): Evaluation => {
+        metrics.policy.evaluated(evaluation.results, evaluation.failures);
+        return evaluation;
+      };
+      const answer = engine.evaluate(facts, input, deadline);
+      return answer instanceof Promise ? answer.then(count) : count(answer);
     },
   };
 }

@@ -38,8 +38,9 @@ async function admit(parts: AdmissionParts, request: HttpRequest, doc: JsonDocum
   const redacted = parts.redactor.review(doc);
   if (redacted.changed) parts.metrics.redacted();
   const read = performance.now();
-  const comes = parts.ledger.expectDecision();
-  const evaluation = await evaluate(parts, request, review).finally(comes);
+  const evaluating = evaluate(parts, request, review);
+  // Most are there at once: to wait for them would let others go first.
+  const evaluation = evaluating instanceof Promise ? await evaluating : evaluating;
   const verdict = recordable(evaluation, redacted);
   const took = { receive: began - request.receivedAt, read: read - began, policies: performance.now() - read };
   const entry = decisionEntry(review.uid, request.peer, verdict, took, redacted);
@@ -59,22 +60,32 @@ function only(appended: readonly Appended[]): Appended {
 }
 
 /** The verdict of the policies, or a denial that says why there is none. */
-async function evaluate(parts: AdmissionParts, request: HttpRequest, review: Review): Promise<Evaluation> {
+function evaluate(parts: AdmissionParts, request: HttpRequest, review: Review): Evaluation | Promise<Evaluation> {
   const bundle = parts.engine.bundle.digest;
   const deadline = deadlineOf(request.receivedAt, request.query.get('timeout'), parts.settings);
   const left = deadline - performance.now();
   if (left <= 0)
     return failedVerdict('POLICY_TIMEOUT', 'the time for an answer had passed before policies ran', bundle);
+  const failed = (thrown: unknown): Evaluation => {
+    const code = thrown instanceof SealgateError ? thrown.code : 'POLICY_FAILED';
+    return failedVerdict(code, messageOf(thrown), bundle);
+  };
+  try {
+    const answer = parts.engine.evaluate(review.facts, request.body, deadline);
+    return answer instanceof Promise ? inTime(answer.catch(failed), left, bundle) : answer;
+  } catch (thrown) {
+    return failed(thrown);
+  }
+}
+
+/** What the engine says, or that it said nothing in so many milliseconds. */
+async function inTime(answer: Promise<Evaluation>, left: number, bundle: string): Promise<Evaluation> {
   let timer: NodeJS.Timeout | undefined;
   const overdue = new Promise<Evaluation>((resolve) => {
     timer = setTimeout(
       () => resolve(failedVerdict('POLICY_TIMEOUT', 'the policies gave no answer within the time for it', bundle)),
       left + ENGINE_GRACE_MS,
     );
-  });
-  const answer = parts.engine.evaluate(review.facts, request.body, deadline).catch((thrown: unknown) => {
-    const code = thrown instanceof SealgateError ? thrown.code : 'POLICY_FAILED';
-    return failedVerdict(code, messageOf(thrown), bundle);
   });
   try {
     return await Promise.race([answer, overdue]);

@@ -39,8 +39,6 @@ export interface DecisionLedger {
   /** Of the shard that is written. */
   readonly origin: string;
   append(lane: 'decision', entries: readonly Append[]): Promise<Appended[]>;
-  /** Says that one is about to come; what it returns is called when it comes or will not. */
-  expectDecision(): () => void;
 }
 
 export interface AdmissionParts {

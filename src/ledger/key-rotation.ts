@@ -1,7 +1,7 @@
 // Passing a log on from one key to another: what both sign, and the entry that records it. A shard is signed by one key, so
 // a rotation begins a new shard (docs/ledger-format.md, "Key rotation").
 import { createSigner, signNote } from '../tlog/note.ts';
-import type { Staged } from './store.ts';
+import type { Append } from './entry.ts';
 
 /**
  * First line of the statement. The second line of a checkpoint is a number and that of a statement is a log name, which has
@@ -28,7 +28,7 @@ export function signRotation(previous: SigningKey, next: SigningKey, shard: numb
 }
 
 /** The last entry under the old key. */
-export function keyEntry(previous: SigningKey, next: SigningKey, rotation: string): Staged {
+export function keyEntry(previous: SigningKey, next: SigningKey, rotation: string): Append {
   const body = { previous: previous.vkey, next: next.vkey, rotation };
-  return { kind: 'key', extra: undefined, body: Buffer.from(JSON.stringify(body), 'utf8') };
+  return { kind: 'key', body: Buffer.from(JSON.stringify(body), 'utf8') };
 }

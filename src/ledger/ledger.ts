@@ -1,15 +1,13 @@
-// The main thread's handle of the ledger: hands appends to the writer thread and resolves them when they are on disk.
+// The handle of the ledger: checks appends, gives them to the writer and resolves them when they are on disk.
 import { MessageChannel, Worker } from 'node:worker_threads';
-import { SealgateError } from '../lib/errors.ts';
+import { systemClock } from '../lib/clock.ts';
+import { messageOf, SealgateError } from '../lib/errors.ts';
 import { threadFile } from '../lib/thread-file.ts';
-import { BodyBuffers, SharedRoom } from './body-buffers.ts';
 import type { Append, Appended } from './entry.ts';
-import { Gathering } from './gathering.ts';
 import type { LedgerKey } from './key.ts';
 import { checkExtra } from './leaf.ts';
 import type { LedgerBreak } from './link.ts';
 import type {
-  AppendMessage,
   CommitInfo,
   FromWriter,
   Head,
@@ -17,12 +15,11 @@ import type {
   LedgerNotice,
   Recovery,
   ShardLimits,
-  ToWriter,
-  WireError,
   WriterData,
 } from './messages.ts';
 import { originOf } from './open-shard.ts';
 import { freeBytesOn, type SpaceLevel, type SpaceLimits, type SpaceState, SpaceWatch } from './space.ts';
+import { Writer } from './writer.ts';
 
 export interface LedgerLimits {
   /** Entries accepted and not yet answered, in each lane. */
@@ -100,14 +97,9 @@ export interface Ledger {
   /**
    * Resolves when all entries are on disk, with where they landed. They keep their order, and are consecutive only if they
    * fit one commit. Rejects with LEDGER_OVERLOADED or LEDGER_SPACE_LOW (try later), LEDGER_CLOSED, LEDGER_FULL, or
-   * LEDGER_WRITE_FAILED; then some of them may be recorded, but none is acknowledged. The bodies are copied before it returns.
+   * LEDGER_WRITE_FAILED; then some of them may be recorded, but none is acknowledged. The bodies must stay as they are until then.
    */
   append(lane: Lane, entries: readonly Append[]): Promise<Appended[]>;
-  /**
-   * Says that an append to the decision lane is about to come: those before it wait for it, a millisecond at most, so that one commit
-   * holds them all. Call what it returns right before that append, or when there will be none.
-   */
-  expectDecision(): () => void;
   head(): Head;
   stats(): LedgerStats;
   /** As of a measurement that is at most a second old. */
@@ -116,7 +108,10 @@ export interface Ledger {
   close(reason: string): Promise<void>;
 }
 
-/** Opens or creates the ledger and starts its threads. Rejects with every LEDGER_… code of opening (docs/errors.md). */
+/**
+ * Opens or creates the ledger, to be written on this thread, and starts the one that empties its WAL. Rejects with every LEDGER_…
+ * code of opening (docs/errors.md).
+ */
 export async function openLedger(options: LedgerOptions): Promise<Ledger> {
   const handle = new LedgerHandle(options);
   await handle.opened;
@@ -145,7 +140,8 @@ class LedgerHandle implements Ledger {
   readonly opened: Promise<void>;
   readonly #options: LedgerOptions;
   readonly #limits: LedgerLimits;
-  readonly #writer: Worker;
+  /** Undefined when it could not be opened. */
+  readonly #writer: Writer | undefined;
   readonly #checkpointer: Worker;
   readonly #pending = new Map<number, Pending>();
   readonly #queued: Record<Lane, { entries: number; bytes: number }> = {
@@ -160,12 +156,6 @@ class LedgerHandle implements Ledger {
   #error: SealgateError | undefined;
   #recovery: Recovery | undefined;
   #head: Head | undefined;
-  readonly #buffers = new BodyBuffers();
-  /** For the bodies of `#decisions`. */
-  readonly #room = new SharedRoom(this.#buffers);
-  /** Of the decision lane, until they are sent. */
-  #decisions: AppendMessage[] = [];
-  readonly #gathering = new Gathering(() => this.#sendDecisions());
   #nextId = 0;
   #commits = 0;
   #entries = 0;
@@ -199,17 +189,11 @@ class LedgerHandle implements Ledger {
       checkpointer: port1,
     };
     this.#checkpointer = startThread('checkpointer-thread', { port: port2 }, [port2]);
-    this.#writer = startThread('writer-thread', data, [port1]);
-    this.#writer.on('message', (message: FromWriter) => this.#receive(message));
-    for (const [name, worker] of [
-      ['writer', this.#writer],
-      ['checkpointer', this.#checkpointer],
-    ] as const) {
-      worker.on('error', (error) => this.#fail(threadError(name, error)));
-      worker.on('exit', () => {
-        if (name === 'writer' || this.#phase === 'open') this.#fail(threadError(name, undefined));
-      });
-    }
+    this.#checkpointer.on('error', (error) => this.#fail(checkpointerError(error)));
+    this.#checkpointer.on('exit', () => {
+      if (this.#phase === 'open') this.#fail(checkpointerError(undefined));
+    });
+    this.#writer = this.#open(data);
   }
 
   get shard(): number {
@@ -240,22 +224,16 @@ class LedgerHandle implements Ledger {
     const refusal = this.#refusal(lane, entries);
     if (refusal !== undefined) return Promise.reject(refusal);
     this.#nextId += 1;
-    const message = pack(this.#nextId, lane, entries, lane === 'audit' ? this.#buffers : this.#room);
+    const id = this.#nextId;
     const { promise, resolve, reject } = Promise.withResolvers<Appended[]>();
-    const bytes = message.bodies.length;
-    this.#pending.set(message.id, { lane, entries: entries.length, bytes, landed: [], resolve, reject });
+    const bytes = entries.reduce((sum, { body }) => sum + body.length, 0);
+    this.#pending.set(id, { lane, entries: entries.length, bytes, landed: [], resolve, reject });
     this.#queued[lane].entries += entries.length;
     this.#queued[lane].bytes += bytes;
-    if (lane === 'audit') this.#send(message, [message.bodies.buffer]);
-    else {
-      this.#decisions.push(message);
-      this.#gathering.wait();
-    }
+    // The audit stream uses the memory of its bodies again.
+    const kept = lane === 'audit' ? entries.map((one) => ({ ...one, body: Uint8Array.from(one.body) })) : entries;
+    this.#writer?.push({ id, lane, entries: kept });
     return promise;
-  }
-
-  expectDecision(): () => void {
-    return this.#gathering.announce();
   }
 
   space(): SpaceState {
@@ -265,8 +243,7 @@ class LedgerHandle implements Ledger {
   async close(reason: string): Promise<void> {
     if (this.#phase === 'open') {
       this.#phase = 'closing';
-      this.#sendDecisions();
-      this.#send({ type: 'close', reason });
+      this.#writer?.close(reason);
     }
     await this.#ended.promise;
     if (this.#phase === 'failed' && this.#error !== undefined) throw this.#error;
@@ -317,16 +294,27 @@ class LedgerHandle implements Ledger {
     );
   }
 
-  /** Sends what waits as one message: the writer is woken once, and commits it together. */
-  #sendDecisions(): void {
-    const appends = this.#decisions;
-    if (appends.length === 0) return;
-    this.#decisions = [];
-    this.#send({ type: 'appends', appends }, this.#room.release());
+  #open(data: WriterData): Writer | undefined {
+    try {
+      return new Writer(data, systemClock(), {
+        post: (message) => this.#receive(message),
+        later: (work) => void setImmediate(() => this.#guarded(work)),
+      });
+    } catch (error) {
+      this.#fail(fatal(error, 'the ledger could not be opened'));
+      return undefined;
+    }
   }
 
-  #send(message: ToWriter, transfer: ArrayBuffer[] = []): void {
-    this.#writer.postMessage(message, transfer);
+  /** Work of the writer: what it throws is a mistake in it, after which nothing it says can be relied on. */
+  #guarded(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.#fail(
+        fatal(error, 'the writer of the ledger failed: nothing more is acknowledged; start again, which recovers'),
+      );
+    }
   }
 
   #receive(message: FromWriter): void {
@@ -344,13 +332,13 @@ class LedgerHandle implements Ledger {
         return;
       case 'rejected':
         if (message.error.code === 'LEDGER_FULL') this.#space.noRoom(performance.now());
-        for (const id of message.ids) this.#settle(id)?.reject(fromWire(message.error));
+        for (const id of message.ids) this.#settle(id)?.reject(message.error);
         return;
       case 'notice':
         this.#options.onNotice?.(message.notice);
         return;
       case 'fatal':
-        this.#fail(fromWire(message.error));
+        this.#fail(message.error);
         return;
       case 'closed':
         this.#setHead(message.head);
@@ -361,8 +349,7 @@ class LedgerHandle implements Ledger {
     }
   }
 
-  #committed({ parts, first, hashes, head, info, spent }: FromWriter & { type: 'committed' }): void {
-    for (const buffer of spent) this.#buffers.give(buffer);
+  #committed({ parts, first, hashes, head, info }: FromWriter & { type: 'committed' }): void {
     this.#commits += 1;
     this.#entries += info.entries;
     if (info.entries > 0) this.#space.wrote(performance.now());
@@ -406,36 +393,13 @@ class LedgerHandle implements Ledger {
     this.#error = error;
     for (const id of [...this.#pending.keys()]) this.#settle(id)?.reject(error);
     this.#opening.reject(error);
-    const stopped = Promise.all([this.#writer.terminate(), this.#checkpointer.terminate()]);
-    stopped.then(
+    this.#writer?.abandon();
+    this.#checkpointer.terminate().then(
       () => this.#ended.resolve(),
       () => this.#ended.resolve(),
     );
     if (before !== 'opening') this.#options.onFatal(error);
   }
-}
-
-/** Flattens entries for the trip to the writer: one buffer, transferred, so that only this copy is made. */
-function pack(
-  id: number,
-  lane: Lane,
-  entries: readonly Append[],
-  room: { take(bytes: number): Uint8Array<ArrayBuffer> },
-): AppendMessage {
-  const sizes = entries.map(({ body }) => body.length);
-  const bodies = room.take(sizes.reduce((sum, size) => sum + size, 0));
-  let at = 0;
-  for (const { body } of entries) {
-    bodies.set(body, at);
-    at += body.length;
-  }
-  const [first] = entries;
-  const kinds =
-    first !== undefined && entries.every(({ kind }) => kind === first.kind)
-      ? first.kind
-      : entries.map(({ kind }) => kind);
-  const extras = entries.some(({ extra }) => extra !== undefined) ? entries.map(({ extra }) => extra) : undefined;
-  return { type: 'append', id, lane, kinds, extras, sizes: lane === 'audit' ? Uint32Array.from(sizes) : sizes, bodies };
 }
 
 function startThread(name: string, data: unknown, transferList: import('node:worker_threads').MessagePort[]): Worker {
@@ -446,16 +410,15 @@ function startThread(name: string, data: unknown, transferList: import('node:wor
   });
 }
 
-function fromWire({ code, message, cause }: WireError): SealgateError {
-  return new SealgateError(code, message, cause === undefined ? {} : { cause: new Error(cause) });
+function fatal(error: unknown, what: string): SealgateError {
+  if (error instanceof SealgateError) return error;
+  return new SealgateError('LEDGER_WRITE_FAILED', `${what} (${messageOf(error)})`, { cause: error });
 }
 
-function threadError(name: string, error: unknown): SealgateError {
+function checkpointerError(error: unknown): SealgateError {
   return new SealgateError(
     'LEDGER_WRITE_FAILED',
-    `the ledger's ${name} thread ended unexpectedly: nothing more is acknowledged; start again, which recovers`,
-    {
-      cause: error,
-    },
+    "the ledger's checkpointer thread ended unexpectedly: nothing more is acknowledged; start again, which recovers",
+    { cause: error },
   );
 }

@@ -1,10 +1,10 @@
 // What ties a shard to the one before it: its first entry carries the final checkpoint of its predecessor.
 import Database from 'better-sqlite3';
 import { messageOf, SealgateError } from '../lib/errors.ts';
+import type { Append } from './entry.ts';
 import { leafHashHex, parseLeaf } from './leaf.ts';
 import { decodePack, MAX_PACK_BYTES } from './pack.ts';
 import { openError } from './sqlite-errors.ts';
-import type { Staged } from './store.ts';
 
 /** The end of a sealed shard; the body of a `link` entry carries it under the same names. */
 export interface ShardEnd {
@@ -32,11 +32,11 @@ export interface LedgerBreak {
 }
 
 /** Entry 0 of a shard that begins after a break. */
-export function breakEntry(origin: string, vkey: string, version: string, broken: LedgerBreak): Staged {
+export function breakEntry(origin: string, vkey: string, version: string, broken: LedgerBreak): Append {
   const { previous, reason, why, local } = broken;
   const found = { reason, why, ...(local === undefined ? {} : { local }) };
   const body = { origin, vkey, version, previous, found };
-  return { kind: 'link', extra: undefined, body: Buffer.from(JSON.stringify(body), 'utf8') };
+  return { kind: 'link', body: Buffer.from(JSON.stringify(body), 'utf8') };
 }
 
 /** Entry 0 of every shard but the first of a log. `rotation` is the statement of both keys when the shard begins under a new one. */
@@ -46,9 +46,9 @@ export function linkEntry(
   version: string,
   previous: ShardEnd,
   rotation: string | undefined,
-): Staged {
+): Append {
   const body = { origin, vkey, version, previous, ...(rotation === undefined ? {} : { rotation }) };
-  return { kind: 'link', extra: undefined, body: Buffer.from(JSON.stringify(body), 'utf8') };
+  return { kind: 'link', body: Buffer.from(JSON.stringify(body), 'utf8') };
 }
 
 export interface ShardFile {

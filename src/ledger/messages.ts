@@ -1,6 +1,5 @@
-// What the main thread, the writer thread and the WAL checkpointer say to one another.
-import type { ErrorCode } from '../lib/errors.ts';
-import type { EntryKind, LeafExtra } from './entry.ts';
+// What the handle of the ledger, the writer and the WAL checkpointer say to one another.
+import type { SealgateError } from '../lib/errors.ts';
 import type { SigningKey } from './key-rotation.ts';
 import type { LedgerBreak } from './link.ts';
 
@@ -63,6 +62,7 @@ export interface ShardLimits {
   readonly ageSeconds: number;
 }
 
+/** What a writer is made with. */
 export interface WriterData {
   readonly dir: string;
   readonly logName: string;
@@ -82,29 +82,6 @@ export interface WriterData {
   readonly checkpointer: import('node:worker_threads').MessagePort;
 }
 
-/**
- * Entries of one append: parallel arrays and one transferred buffer, because cloning 400 objects, or as many strings, costs more than
- * writing them. Appends of one message may share that buffer.
- */
-export interface AppendMessage {
-  readonly type: 'append';
-  readonly id: number;
-  readonly lane: Lane;
-  /** One kind when all are of it. */
-  readonly kinds: EntryKind | readonly EntryKind[];
-  /** Undefined when no entry has any. */
-  readonly extras: readonly (LeafExtra | undefined)[] | undefined;
-  /** Bytes of each body; `bodies` holds them one after the other. */
-  readonly sizes: Uint32Array | readonly number[];
-  readonly bodies: Uint8Array<ArrayBuffer>;
-}
-
-export type ToWriter =
-  | AppendMessage
-  /** Those of one turn of the event loop, in their order. */
-  | { readonly type: 'appends'; readonly appends: readonly AppendMessage[] }
-  | { readonly type: 'close'; readonly reason: string };
-
 /** A part of an append that a commit took: entries first … first+count−1. */
 export interface CommittedPart {
   readonly id: number;
@@ -112,12 +89,7 @@ export interface CommittedPart {
   readonly count: number;
 }
 
-export interface WireError {
-  readonly code: ErrorCode;
-  readonly message: string;
-  readonly cause: string | undefined;
-}
-
+/** What the writer tells whoever appends. */
 export type FromWriter =
   | { readonly type: 'ready'; readonly shard: number; readonly recovery: Recovery; readonly head: Head }
   | {
@@ -129,14 +101,12 @@ export type FromWriter =
       readonly hashes: string;
       readonly head: Head;
       readonly info: CommitInfo;
-      /** Of appends all of whose bodies are written: to be used again. Transferred. */
-      readonly spent: readonly ArrayBuffer[];
     }
   /** These appends failed and nothing of them will be written any more; others go on. */
-  | { readonly type: 'rejected'; readonly ids: readonly number[]; readonly error: WireError }
+  | { readonly type: 'rejected'; readonly ids: readonly number[]; readonly error: SealgateError }
   | { readonly type: 'notice'; readonly notice: LedgerNotice }
   /** The writer has stopped for good. */
-  | { readonly type: 'fatal'; readonly error: WireError }
+  | { readonly type: 'fatal'; readonly error: SealgateError }
   | { readonly type: 'closed'; readonly head: Head };
 
 export type ToCheckpointer =

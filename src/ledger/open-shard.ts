@@ -5,6 +5,7 @@ import type { Clock } from '../lib/clock.ts';
 import { messageOf, SealgateError } from '../lib/errors.ts';
 import { createSigner } from '../tlog/note.ts';
 import { createVerifier } from '../tlog/verifier.ts';
+import type { Append } from './entry.ts';
 import {
   fsyncAncestors,
   listShards,
@@ -19,7 +20,7 @@ import type { Recovery } from './messages.ts';
 import { checkRemoved } from './removal.ts';
 import { sealOlder, undoInterrupted } from './seal.ts';
 import { openError } from './sqlite-errors.ts';
-import { type Staged, Store, type StoreOptions } from './store.ts';
+import { Store, type StoreOptions } from './store.ts';
 
 export interface OpenShardOptions {
   readonly dir: string;
@@ -119,7 +120,7 @@ export function storeOptions(
   };
 }
 
-export function appendStart(store: Store, path: string, entry: Staged): void {
+export function appendStart(store: Store, path: string, entry: Append): void {
   try {
     store.append([entry], true);
   } catch (error) {
@@ -128,10 +129,10 @@ export function appendStart(store: Store, path: string, entry: Staged): void {
   }
 }
 
-export function startEntry(options: OpenShardOptions, shard: number, recovery: Recovery): Staged {
+export function startEntry(options: OpenShardOptions, shard: number, recovery: Recovery): Append {
   const { logName, vkey, version, settingsDigest } = options;
   const body = { origin: originOf(logName, shard), vkey, version, settings: settingsDigest, recovery };
-  return { kind: 'start', extra: undefined, body: Buffer.from(JSON.stringify(body), 'utf8') };
+  return { kind: 'start', body: Buffer.from(JSON.stringify(body), 'utf8') };
 }
 
 export function prepareFolder(dir: string): void {

@@ -1,7 +1,13 @@
 // What waits for the writer, in two lanes, and how much of it the next commit takes.
-import { RETURNED_BYTES } from './body-buffers.ts';
-import type { AppendMessage, CommittedPart, Lane } from './messages.ts';
-import type { Staged } from './store.ts';
+import type { Append } from './entry.ts';
+import type { CommittedPart, Lane } from './messages.ts';
+
+/** Entries of one append, in their order. */
+export interface Waiting {
+  readonly id: number;
+  readonly lane: Lane;
+  readonly entries: readonly Append[];
+}
 
 interface Limit {
   readonly entries: number;
@@ -25,24 +31,21 @@ const EXPECT_MORE = 32;
 
 /** What one commit takes. */
 export interface Slice {
-  readonly entries: Staged[];
+  readonly entries: Append[];
   /** Which entries belong to which append; `first` counts from the beginning of the slice. */
   readonly parts: CommittedPart[];
   /** How many of the entries are of the decision lane; they come first. */
   decisions: number;
-  /** Large buffers whose last bodies are in this slice. */
-  readonly spent: ArrayBuffer[];
 }
 
-interface Waiting {
-  readonly message: AppendMessage;
-  /** The next entry to take, and where its body begins. */
+interface Begun {
+  readonly append: Waiting;
+  /** The next entry to take. */
   next: number;
-  offset: number;
 }
 
 export class WriterQueue {
-  readonly #lanes: Record<Lane, Waiting[]> = { decision: [], audit: [] };
+  readonly #lanes: Record<Lane, Begun[]> = { decision: [], audit: [] };
   /** Commits since one with decisions. */
   #calm = EXPECT_MORE;
 
@@ -50,13 +53,18 @@ export class WriterQueue {
     return this.#lanes.decision.length === 0 && this.#lanes.audit.length === 0;
   }
 
-  push(message: AppendMessage): void {
-    this.#lanes[message.lane].push({ message, next: 0, offset: 0 });
+  /** Appends in the decision lane. */
+  get decisions(): number {
+    return this.#lanes.decision.length;
+  }
+
+  push(append: Waiting): void {
+    this.#lanes[append.lane].push({ append, next: 0 });
   }
 
   /** Takes what the next commit holds, decisions first. Entries of one append keep their order. */
   take(): Slice {
-    const slice: Slice = { entries: [], parts: [], decisions: 0, spent: [] };
+    const slice: Slice = { entries: [], parts: [], decisions: 0 };
     this.#takeFrom('decision', DECISIONS, slice);
     slice.decisions = slice.entries.length;
     this.#calm = slice.parts.length > 0 ? 0 : Math.min(this.#calm + 1, EXPECT_MORE);
@@ -72,38 +80,32 @@ export class WriterQueue {
   /** Drops what is left of these appends. */
   drop(ids: ReadonlySet<number>): void {
     for (const lane of Object.keys(this.#lanes) as Lane[]) {
-      this.#lanes[lane] = this.#lanes[lane].filter(({ message }) => !ids.has(message.id));
+      this.#lanes[lane] = this.#lanes[lane].filter(({ append }) => !ids.has(append.id));
     }
   }
 
   #takeFrom(lane: Lane, limit: Limit, slice: Slice): void {
     const queue = this.#lanes[lane];
-    let entries = 0;
+    let count = 0;
     let bytes = 0;
     let finished = 0;
     while (finished < queue.length) {
-      const waiting = queue[finished] as Waiting;
-      const { kinds, extras, sizes, bodies, id } = waiting.message;
+      const begun = queue[finished] as Begun;
+      const { id, entries } = begun.append;
       const first = slice.entries.length;
-      while (waiting.next < sizes.length && entries < limit.entries) {
-        const size = sizes[waiting.next] as number;
-        if (entries > 0 && bytes + size > limit.bytes) break;
-        slice.entries.push({
-          kind: (typeof kinds === 'string' ? kinds : kinds[waiting.next]) as Staged['kind'],
-          extra: extras?.[waiting.next],
-          body: bodies.subarray(waiting.offset, waiting.offset + size),
-        });
-        waiting.next += 1;
-        waiting.offset += size;
-        entries += 1;
-        bytes += size;
+      while (begun.next < entries.length && count < limit.entries) {
+        const entry = entries[begun.next] as Append;
+        const { length } = entry.body;
+        if (count > 0 && bytes + length > limit.bytes) break;
+        slice.entries.push(entry);
+        begun.next += 1;
+        count += 1;
+        bytes += length;
       }
-      const count = slice.entries.length - first;
-      if (count > 0) slice.parts.push({ id, first, count });
-      if (waiting.next < sizes.length) break;
+      const taken = slice.entries.length - first;
+      if (taken > 0) slice.parts.push({ id, first, count: taken });
+      if (begun.next < entries.length) break;
       finished += 1;
-      const shared = queue[finished]?.message.bodies.buffer === bodies.buffer;
-      if (!shared && bodies.buffer.byteLength >= RETURNED_BYTES) slice.spent.push(bodies.buffer);
     }
     queue.splice(0, finished);
   }

@@ -1,4 +1,4 @@
-// The writer's connection to one shard: the only code that inserts. Owned by the writer thread.
+// The writer's connection to one shard: the only code that inserts. Owned by the writer.
 import { renameSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
@@ -9,7 +9,7 @@ import { CompactRange } from '../tlog/compact-range.ts';
 import { sha256Latin1 } from '../tlog/merkle.ts';
 import type { NoteSigner, NoteVerifier } from '../tlog/note.ts';
 import { type Commit, createCommitter, createSaltSource } from './commitment.ts';
-import { type EntryKind, FORMAT_VERSION, type LeafExtra, MAX_LEAF_BYTES, NO_PREVIOUS } from './entry.ts';
+import { type Append, type EntryKind, FORMAT_VERSION, MAX_LEAF_BYTES, NO_PREVIOUS } from './entry.ts';
 import { FileWatch } from './file-watch.ts';
 import { fsyncPath, newShardPath } from './files.ts';
 import { encodeLeaf } from './leaf.ts';
@@ -22,13 +22,6 @@ import { openError, outcomeOf, SMALLEST_DATABASE_BYTES } from './sqlite-errors.t
 const BUSY_MS = 1000;
 /** How long start-up waits for readers that keep it from moving the WAL into the database, in milliseconds. */
 const RECOVERY_BUSY_MS = 5000;
-
-/** One entry on its way in, checked by the handle. */
-export interface Staged {
-  readonly kind: EntryKind;
-  readonly extra: LeafExtra | undefined;
-  readonly body: Uint8Array;
-}
 
 /** What one commit added. */
 export interface Committed {
@@ -102,7 +95,7 @@ export class Store {
    * Creates a shard with its first entry and a checkpoint of it. It is complete and durable before it has its name, and
    * there is never a moment at which a crash leaves a shard without either.
    */
-  static create(options: StoreOptions, meta: ShardMeta, first: Staged): void {
+  static create(options: StoreOptions, meta: ShardMeta, first: Append): void {
     const draft = newShardPath(options.path);
     let db: Database.Database | undefined;
     try {
@@ -198,7 +191,7 @@ export class Store {
    * checkpoint. When it returns, they are on disk. When it throws, nothing in memory has changed; what SQLite did,
    * outcomeOf tells. Throws LEDGER_CORRUPT when somebody else wrote to the shard or replaced its file.
    */
-  append(entries: readonly Staged[], sign: boolean): Committed {
+  append(entries: readonly Append[], sign: boolean): Committed {
     this.#watch.check(performance.now());
     const statements = this.#statements;
     statements.begin.run();
@@ -254,7 +247,7 @@ export class Store {
   }
 
   /** Inserts within the open transaction; returns the head as it will be. */
-  #insert(entries: readonly Staged[], sign: boolean): { committed: Committed; state: ShardState } {
+  #insert(entries: readonly Append[], sign: boolean): { committed: Committed; state: ShardState } {
     const statements = this.#statements;
     const tree = this.#state.tree.clone();
     const first = tree.size;

@@ -1,11 +1,12 @@
-// The writer: takes what waits, commits it, answers. Lives on the writer thread, which owns all of its state.
+// The writer: takes what waits, commits it, answers. It belongs to the thread on which decisions are made, so that nothing
+// has to be handed over between a verdict and its record (docs/decisions/0010-one-thread.md).
 import type { Clock } from '../lib/clock.ts';
 import { messageOf, SealgateError } from '../lib/errors.ts';
 import { shardNumberOf } from './files.ts';
-import type { CommittedPart, FromWriter, Head, LedgerNotice, ToWriter, WireError, WriterData } from './messages.ts';
+import type { CommittedPart, FromWriter, Head, LedgerNotice, WriterData } from './messages.ts';
 import { openAfterBreak } from './open-after-break.ts';
 import type { OpenShard } from './open-shard.ts';
-import { type Slice, WriterQueue } from './queue.ts';
+import { type Slice, type Waiting, WriterQueue } from './queue.ts';
 import { fullBecause, nextShard, RotationPostponed } from './rotate.ts';
 import { openKeyed } from './rotate-key.ts';
 import { isNoSpace, outcomeOf } from './sqlite-errors.ts';
@@ -13,10 +14,18 @@ import type { Committed } from './store.ts';
 import { WalKeeper } from './wal-keeper.ts';
 
 export interface WriterPorts {
-  post(message: FromWriter, transfer?: ArrayBuffer[]): void;
-  /** The next message that has arrived already, or undefined. */
-  receive(): ToWriter | undefined;
+  post(message: FromWriter): void;
+  /** Calls `work` once, after everything that has arrived by then was looked at. */
+  later(work: () => void): void;
 }
+
+/**
+ * A commit costs nearly the same whether it holds one decision or sixteen. So while each look at what has arrived brings more of
+ * them, they are waited for, but not longer than this. PostgreSQL's commit_delay and commit_siblings are the same idea.
+ */
+const GATHER_MS = 1;
+/** More than this are not waited for: a commit of them costs little for each. */
+const GATHERED = 32;
 
 /** The shard takes entries all the same when there is no space for the next one. */
 const ROTATION_RETRY_MS = 5000;
@@ -42,6 +51,13 @@ export class Writer {
   #postponed = false;
   /** The checkpoint that a new shard was created with, until a head tells of it. */
   #created: string | undefined;
+  #abandoned = false;
+  /** Whether a turn is on its way. */
+  #scheduled = false;
+  /** Decisions that waited at the last turn, which left them for more to come. */
+  #gathered = 0;
+  /** performance.now() when the first of them was seen. */
+  #gatheringSince = 0;
 
   /** Opens the ledger and says `ready`. Throws the errors of openKeyed and openAfterBreak. */
   constructor(data: WriterData, clock: Clock, ports: WriterPorts) {
@@ -59,34 +75,62 @@ export class Writer {
     ports.post({ type: 'ready', shard, recovery, head: this.#head(this.#wal.bytes, store.checkpoint) });
   }
 
-  /** Handles one message, and all that arrived meanwhile, until nothing waits. */
-  handle(message: ToWriter): void {
-    this.#take(message);
-    this.#work();
+  /** Commits these entries soon. */
+  push(append: Waiting): void {
+    this.#queue.push(append);
+    this.#schedule();
   }
 
-  #take(message: ToWriter): void {
-    if (message.type === 'append') {
-      this.#queue.push(message);
-      return;
-    }
-    if (message.type === 'appends') {
-      for (const append of message.appends) this.#queue.push(append);
-      return;
-    }
-    this.#state = this.#state === 'open' ? 'closing' : this.#state;
-    this.#stopReason = message.reason;
+  /** Commits what waits, then `stop` and a last checkpoint, and says `closed`. */
+  close(reason: string): void {
+    this.#stopReason = reason;
+    if (this.#state === 'open') this.#state = 'closing';
+    this.#schedule();
   }
 
-  /** Commits until the queue is empty. Between commits it looks at its port, so that a decision overtakes what waits. */
-  #work(): void {
-    while (this.#state === 'open' || this.#state === 'closing') {
-      for (let next = this.#ports.receive(); next !== undefined; next = this.#ports.receive()) this.#take(next);
-      if (this.#queue.empty) break;
-      this.#commit(this.#queue.take());
+  /** Gives the files up without another word to them: nothing that is known about them can be relied on. Safe to call twice. */
+  abandon(): void {
+    if (this.#state === 'closed' || this.#abandoned) return;
+    this.#abandoned = true;
+    this.#state = 'failed';
+    clearTimeout(this.#timer);
+    const { store, lock } = this.#opened;
+    try {
+      store.release();
+    } finally {
+      lock.release();
     }
-    if (this.#state === 'closing') this.#stop();
-    else if (this.#state === 'open') this.#armTimer();
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    this.#ports.later(() => {
+      this.#scheduled = false;
+      this.#turn();
+    });
+  }
+
+  /** At most one commit: whoever waits for a decision has the thread between two of them. */
+  #turn(): void {
+    if (this.#state === 'closed' || this.#state === 'failed') return;
+    if (this.#gathers(performance.now())) {
+      this.#schedule();
+      return;
+    }
+    if (!this.#queue.empty) this.#commit(this.#queue.take());
+    if (!this.#queue.empty) this.#schedule();
+    else if (this.#state === 'closing') this.#stop();
+    else this.#armTimer();
+  }
+
+  /** Whether decisions are still arriving that the next commit should hold. */
+  #gathers(now: number): boolean {
+    const { decisions } = this.#queue;
+    if (this.#gathered === 0) this.#gatheringSince = now;
+    const more = decisions > this.#gathered && decisions < GATHERED && now - this.#gatheringSince < GATHER_MS;
+    this.#gathered = more && this.#state === 'open' ? decisions : 0;
+    return this.#gathered > 0;
   }
 
   #commit(slice: Slice): void {
@@ -143,8 +187,7 @@ export class Writer {
     const info = { entries: slice.entries.length, bytes, seconds, walBytes: this.#wal.bytes };
     const head = this.#head(info.walBytes, checkpoint ?? this.#created);
     this.#created = undefined;
-    const { parts, spent } = slice;
-    this.#ports.post({ type: 'committed', parts, first, hashes, head, info, spent }, spent);
+    this.#ports.post({ type: 'committed', parts: slice.parts, first, hashes, head, info });
   }
 
   /** The transaction was rolled back and left nothing. Where there was no space for all of it there may be for its decisions. */
@@ -154,7 +197,6 @@ export class Writer {
       entries: entries.slice(0, decisions),
       parts: parts.filter(({ first }) => first < decisions),
       decisions,
-      spent: [],
     };
     const rest = parts.filter(({ first }) => first >= decisions);
     const retry = isNoSpace(error) && decisions > 0 && rest.length > 0;
@@ -174,14 +216,14 @@ export class Writer {
       `the ledger could not be written (${messageOf(error)}): make room on the volume of ${this.#opened.path}; nothing that was acknowledged is affected`,
       { cause: error },
     );
-    this.#ports.post({ type: 'rejected', ids: [...ids], error: wireError(why) });
+    this.#ports.post({ type: 'rejected', ids: [...ids], error: why });
   }
 
   /** A checkpoint over a tail that nothing else is going to sign. */
   #sign(): void {
     const { store } = this.#opened;
     if (this.#state !== 'open' || store.signedSize === store.size) return;
-    this.#commit({ entries: [], parts: [], decisions: 0, spent: [] });
+    this.#commit({ entries: [], parts: [], decisions: 0 });
     this.#armTimer();
   }
 
@@ -199,7 +241,7 @@ export class Writer {
   #fail(error: unknown): void {
     this.#state = 'failed';
     clearTimeout(this.#timer);
-    this.#ports.post({ type: 'fatal', error: wireError(fatalError(error, this.#opened.path)) });
+    this.#ports.post({ type: 'fatal', error: fatalError(error, this.#opened.path) });
   }
 
   #stop(): void {
@@ -208,7 +250,7 @@ export class Writer {
     const { store, lock } = this.#opened;
     const finish = async (): Promise<void> => {
       const body = Buffer.from(JSON.stringify({ reason: this.#stopReason }), 'utf8');
-      store.append([{ kind: 'stop', extra: undefined, body }], true);
+      store.append([{ kind: 'stop', body }], true);
       const head = this.#head(0, store.checkpoint);
       await this.#wal.close();
       store.close();
@@ -227,18 +269,6 @@ export class Writer {
     const head = { shard, size: store.size, signedSize: store.signedSize, walBytes };
     return checkpoint === undefined ? head : { ...head, checkpoint };
   }
-}
-
-/** Errors lose their class between threads: what matters of one. */
-export function wireError(error: unknown): WireError {
-  if (error instanceof SealgateError) {
-    return {
-      code: error.code,
-      message: error.message,
-      cause: error.cause === undefined ? undefined : messageOf(error.cause),
-    };
-  }
-  return { code: 'LEDGER_WRITE_FAILED', message: messageOf(error), cause: undefined };
 }
 
 function fatalError(error: unknown, path: string): SealgateError {

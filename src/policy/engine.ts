@@ -2,10 +2,12 @@
 import { SealgateError } from '../lib/errors.ts';
 import { type BundleRule, buildBundle, type CompiledBundle, rulesOf } from './bundle.ts';
 import { DataDocument } from './data-document.ts';
+import { InThread } from './in-thread.ts';
 import { MatchIndex } from './match.ts';
+import { meterModule } from './meter.ts';
 import { placeOf } from './place.ts';
 import { type RunResult, WorkerPool } from './pool.ts';
-import type { MemoryLimits, Reply, RuleFailure } from './protocol.ts';
+import type { MemoryLimits, Reply, RuleFailure, WorkerSetup } from './protocol.ts';
 import type {
   BundleInfo,
   EngineStats,
@@ -32,6 +34,8 @@ export interface EngineOptions {
   readonly memory?: MemoryLimits;
   /** Data that change while policies are evaluated; they become part of the policies' own. */
   readonly data?: DataDocument<object | undefined>;
+  /** Whether requests are evaluated on this thread as long as that takes little (in-thread.ts). Default false. */
+  readonly inThread?: boolean;
 }
 
 /** An 8 MiB review takes some 100 MiB parsed; an ordinary one leaves an instance at a few MiB. */
@@ -59,19 +63,31 @@ export async function startBundle(
 ): Promise<PolicyEngine> {
   const rules = rulesOf(bundle.info.policies);
   const data = options.data ?? new DataDocument<object | undefined>();
+  const setup = {
+    module: await WebAssembly.compile(new Uint8Array(bundle.wasm)),
+    data: bundle.data,
+    rules: rules.map(({ rule, location, entrypoint }) => ({ rule, location, entrypoint })),
+    limits: options.memory ?? DEFAULT_MEMORY,
+  };
   const pool = await WorkerPool.start({
-    setup: {
-      module: await WebAssembly.compile(new Uint8Array(bundle.wasm)),
-      data: bundle.data,
-      rules: rules.map(({ rule, location, entrypoint }) => ({ rule, location, entrypoint })),
-      limits: options.memory ?? DEFAULT_MEMORY,
-    },
+    setup,
     workers: options.workers,
     maxPending: options.maxPending,
     data,
     onReplaced: options.onWorkerReplaced ?? (() => undefined),
   });
-  return new Engine(bundle.info, rules, pool, data, options);
+  const here = options.inThread === true ? await openHere(bundle.wasm, setup, data) : undefined;
+  return new Engine(bundle.info, rules, pool, here, data, options);
+}
+
+/** Undefined where the module has to be left to the workers. */
+async function openHere(
+  wasm: Uint8Array,
+  setup: Omit<WorkerSetup, 'stage'>,
+  data: DataDocument<object | undefined>,
+): Promise<InThread | undefined> {
+  const module = await WebAssembly.compile(meterModule(wasm));
+  return new InThread({ setup: { ...setup, module }, data });
 }
 
 /** What is known so far of one request. */
@@ -84,6 +100,7 @@ class Engine implements PolicyEngine {
   readonly bundle: BundleInfo;
   private readonly rules: readonly BundleRule[];
   private readonly pool: WorkerPool;
+  private readonly here: InThread | undefined;
   private readonly data: DataDocument<object | undefined>;
   private readonly index: MatchIndex;
   private readonly timeLimitMs: number;
@@ -101,24 +118,44 @@ class Engine implements PolicyEngine {
     bundle: BundleInfo,
     rules: readonly BundleRule[],
     pool: WorkerPool,
+    here: InThread | undefined,
     data: DataDocument<object | undefined>,
     options: Omit<EngineOptions, 'dir' | 'opa'>,
   ) {
     this.bundle = bundle;
     this.rules = rules;
     this.pool = pool;
+    this.here = here;
     this.data = data;
     this.index = new MatchIndex(rules.map((rule) => rule.match));
     this.timeLimitMs = options.timeLimitMs;
     this.workers = options.workers;
   }
 
-  async evaluate(facts: MatchFacts, input: Uint8Array, deadline: number): Promise<Evaluation> {
+  evaluate(facts: MatchFacts, input: Uint8Array, deadline: number): Evaluation | Promise<Evaluation> {
     const started = performance.now();
     if (this.closed) throw new SealgateError('POLICY_OVERLOADED', 'the policy engine is closed');
     const selected = this.index.select(facts);
     const progress: Progress = { replies: [], failures: [] };
-    if (selected.length > 0) await this.runAll(selected, input, deadline, progress);
+    if (selected.length > 0) {
+      const reply = this.here?.run(selected, input);
+      if (reply === undefined) return this.elsewhere(selected, input, deadline, started);
+      progress.replies.push({ reply, rules: selected });
+      this.counters.recycled += reply.recycled;
+    }
+    this.counters.evaluations++;
+    return this.verdict(selected, progress, performance.now() - started);
+  }
+
+  /** In the workers. */
+  private async elsewhere(
+    selected: readonly number[],
+    input: Uint8Array,
+    deadline: number,
+    started: number,
+  ): Promise<Evaluation> {
+    const progress: Progress = { replies: [], failures: [] };
+    await this.runAll(selected, input, deadline, progress);
     this.counters.evaluations++;
     return this.verdict(selected, progress, performance.now() - started);
   }
@@ -136,6 +173,7 @@ class Engine implements PolicyEngine {
 
   async close(): Promise<void> {
     this.closed = true;
+    this.here?.close();
     await this.pool.close();
   }
 

@@ -22,6 +22,11 @@ import { membersOf, ShapeError } from './verdict.ts';
 export const MAX_PRINTS = 100;
 export const MAX_PRINT_CHARS = 1024;
 
+/** The fuel was used up: the stage says at which rule. Nothing of the job is known. */
+export class OutOfFuel extends Error {
+  override readonly name = 'OutOfFuel';
+}
+
 export class Evaluator {
   private readonly setup: WorkerSetup;
   private readonly stage: Int32Array;
@@ -31,6 +36,8 @@ export class Evaluator {
   /** The instance that was dropped, whose data the next one takes over. */
   private dropped: PolicyInstance | undefined;
   private revision = 0;
+  /** Of the job at hand. */
+  private fuel: bigint | undefined;
   private readonly lasting: Pick<BuiltinContext, 'regexes' | 'zones'> = { regexes: new Map(), zones: new Map() };
   private recycled = 0;
 
@@ -73,21 +80,24 @@ export class Evaluator {
     return { type: 'taken', bytes: this.dataBytes };
   }
 
-  run(job: Job): Reply {
+  /** With `fuel`, which only a metered module can be given, throws OutOfFuel when the rules of the job together use it up. */
+  run(job: Job, fuel?: bigint): Reply {
     this.recycled = 0;
+    this.fuel = fuel;
     const outcomes: RuleOutcome[] = [];
     const failures: RuleFailure[] = [];
     const prints: { rule: number; message: string }[] = [];
     const shared = { ...this.lasting, now: this.now(), fixed: new Map<string, Value>(), random: randomBytes };
     const ms: number[] = [];
     let ready = false;
+    if (this.instance !== undefined) this.fuelled(this.instance);
     for (const rule of job.rules) {
       const { entrypoint, rule: name } = this.rule(rule);
       // The input is everybody's: what it takes to parse it is nobody's time.
       let began: number | undefined;
       try {
         this.enter(STAGE_INPUT);
-        this.instance ??= this.create();
+        this.instance ??= this.fuelled(this.create());
         // Parsed once for all rules; again only after a failure cost the instance.
         if (!ready) this.instance.setInput(job.input);
         ready = true;
@@ -97,6 +107,7 @@ export class Evaluator {
         const members = membersOf(name, this.instance.evaluate(entrypoint, context));
         if (members.length > 0) outcomes.push({ rule, members });
       } catch (error) {
+        this.throwIfOutOfFuel(error);
         failures.push({
           rule,
           code: 'POLICY_FAILED',
@@ -114,6 +125,19 @@ export class Evaluator {
       this.drop();
     this.enter(STAGE_IDLE);
     return { id: job.id, outcomes, failures, prints, ms, recycled: this.recycled, revision: this.revision };
+  }
+
+  private throwIfOutOfFuel(cause: unknown): void {
+    if (this.fuel === undefined || this.instance?.isOutOfFuel !== true) return;
+    // What it was doing is half done.
+    this.drop();
+    throw new OutOfFuel('the fuel was used up', { cause });
+  }
+
+  /** What an instance costs to be made, and to be given its data, is nobody's fuel. */
+  private fuelled(instance: PolicyInstance): PolicyInstance {
+    if (this.fuel !== undefined) instance.refuel(this.fuel);
+    return instance;
   }
 
   private rule(index: number): WorkerSetup['rules'][number] {

@@ -5,6 +5,7 @@ import * as sdk from '@open-policy-agent/opa-wasm';
 import { BuiltinError } from './builtins/error.ts';
 import { HOST_BUILTINS } from './builtins/registry.ts';
 import type { Builtin, BuiltinContext } from './builtins/types.ts';
+import { FUEL_EXPORT } from './meter.ts';
 import { RegoObject, RegoSet, type Value, writeValue } from './terms.ts';
 import { parseValue } from './terms-parse.ts';
 
@@ -42,6 +43,8 @@ interface Exports {
   builtins(): number;
   opa_wasm_abi_version: { value: number };
   opa_wasm_abi_minor_version: { value: number };
+  /** Of a metered module (meter.ts). */
+  [FUEL_EXPORT]?: { value: bigint };
 }
 
 /** What the SDK's LoadedPolicy has and its types leave out. */
@@ -171,6 +174,19 @@ export class PolicyInstance {
       // Freed blocks are sorted in when the next large one is asked for, and what is not sorted in would be lost.
       exports.opa_free(exports.opa_malloc(SORTING_BYTES));
     });
+  }
+
+  /** What a metered module may use up from now on. */
+  refuel(fuel: bigint): void {
+    const own = this.exports[FUEL_EXPORT];
+    if (own === undefined) throw new TypeError('the module is not metered');
+    own.value = fuel;
+  }
+
+  /** Whether the fuel was used up, which is then why the module stopped. */
+  get isOutOfFuel(): boolean {
+    const own = this.exports[FUEL_EXPORT];
+    return own !== undefined && own.value < 0n;
   }
 
   /** Bytes that the instance's memory has grown to; Wasm memory never shrinks. */

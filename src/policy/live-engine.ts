@@ -29,16 +29,16 @@ export class LiveEngine implements PolicyEngine {
     return this.#inUse.engine.bundle;
   }
 
-  async evaluate(facts: MatchFacts, input: Uint8Array, deadline: number): Promise<Evaluation> {
+  evaluate(facts: MatchFacts, input: Uint8Array, deadline: number): Evaluation | Promise<Evaluation> {
     const used = this.#inUse;
-    used.running++;
-    try {
-      if (used.engine.bundle.usesInventory) await this.#wait(deadline);
-      return await used.engine.evaluate(facts, input, deadline);
-    } finally {
-      used.running--;
-      if (used.running === 0) used.onIdle?.();
-    }
+    const { engine } = used;
+    if (this.#awaited !== undefined && engine.bundle.usesInventory)
+      return running(
+        used,
+        this.#wait(deadline).then(() => engine.evaluate(facts, input, deadline)),
+      );
+    const answer = engine.evaluate(facts, input, deadline);
+    return answer instanceof Promise ? running(used, answer) : answer;
   }
 
   stats(): EngineStats {
@@ -75,5 +75,16 @@ export class LiveEngine implements PolicyEngine {
     } finally {
       clearTimeout(timer);
     }
+  }
+}
+
+/** The engine is not closed before this has ended. */
+async function running(used: InUse, answer: Promise<Evaluation>): Promise<Evaluation> {
+  used.running++;
+  try {
+    return await answer;
+  } finally {
+    used.running--;
+    if (used.running === 0) used.onIdle?.();
   }
 }

@@ -5,6 +5,7 @@ import { messageOf, SealgateError } from '../lib/errors.ts';
 import { threadFile } from '../lib/thread-file.ts';
 import type { DataDocument, DataOp } from './data-document.ts';
 import { DataFeed } from './data-feed.ts';
+import { MEMORY_FACTOR, RELOAD_DELAY_MS, SLACK_BYTES, SLACK_FACTOR } from './data-memory.ts';
 import {
   type DataTaken,
   type FromWorker,
@@ -93,15 +94,8 @@ const MOST_TASKS = 16;
 const MOST_BYTES = 64 * 1024;
 /** After so long at one task, those behind it are given to other workers as well; the first answer counts. */
 const STUCK_MS = 20;
-/** A worker is replaced when its data take this much more than one and a half times what they would if they were loaded anew. */
-const SLACK_BYTES = 16 * 1024 * 1024;
-const SLACK_FACTOR = 1.5;
-/** Bytes of an instance's memory for a byte of JSON, where too little was loaded to know better: that of short texts. */
-const MEMORY_FACTOR = 12;
 /** Less JSON than this tells nothing. */
 const TELLING_BYTES = 1024 * 1024;
-/** After updates for which there was no memory, until all of it is tried again with a new worker. */
-const RELOAD_DELAY_MS = 30_000;
 
 export class WorkerPool {
   private readonly options: PoolOptions;

@@ -46,7 +46,7 @@ export function monotonicMs(): number {
 
 export interface Job {
   readonly id: number;
-  readonly input: Uint8Array<ArrayBuffer>;
+  readonly input: Uint8Array;
   readonly rules: readonly number[];
 }
 

@@ -154,9 +154,10 @@ export interface PolicyEngine {
   /**
    * Evaluates every policy whose match covers `facts`. `input` is the whole AdmissionReview as JSON bytes; it is
    * copied. `deadline` is a performance.now() time in milliseconds. Policy errors and time-outs are failures inside the
-   * result; rejects only with POLICY_OVERLOADED, when no worker took the request in time or the engine is closed.
+   * result; throws or rejects only with POLICY_OVERLOADED, when no worker took the request in time or the engine is closed. A promise
+   * only where it had to wait for something.
    */
-  evaluate(facts: MatchFacts, input: Uint8Array, deadline: number): Promise<Evaluation>;
+  evaluate(facts: MatchFacts, input: Uint8Array, deadline: number): Evaluation | Promise<Evaluation>;
   stats(): EngineStats;
   close(): Promise<void>;
 }

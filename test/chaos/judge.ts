@@ -33,8 +33,8 @@ export function restart(root: string): Recovery {
   };
   const { store, lock, recovery } = openShard(options, systemClock());
   try {
-    store.append([{ kind: 'event', extra: undefined, body: Buffer.from('{"source":"judge"}') }], true);
-    store.append([{ kind: 'stop', extra: undefined, body: Buffer.from('{"reason":"judged"}') }], true);
+    store.append([{ kind: 'event', body: Buffer.from('{"source":"judge"}') }], true);
+    store.append([{ kind: 'stop', body: Buffer.from('{"reason":"judged"}') }], true);
   } finally {
     store.close();
     lock.release();

@@ -44,7 +44,6 @@ function ledgerThat(append: (entries: readonly Append[]) => Promise<never[]>) {
   return {
     origin: 'a.example/c/0/0',
     append: (_: 'decision', entries: readonly Append[]) => append(entries),
-    expectDecision: () => () => undefined,
   };
 }
 
@@ -284,7 +283,6 @@ describe('a client that left', () => {
     const appended = [{ shard: 0, seq: 5, leafHash: 'a'.repeat(64) }];
     const ledger = {
       origin: 'a.example/c/0/0',
-      expectDecision: () => () => undefined,
       append: (_: 'decision', [entry]: readonly Append[]) =>
         entry?.kind === 'decision'
           ? Promise.resolve(appended)

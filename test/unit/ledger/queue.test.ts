@@ -1,20 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { RETURNED_BYTES } from '../../../src/ledger/body-buffers.ts';
-import type { AppendMessage, Lane } from '../../../src/ledger/messages.ts';
-import { WriterQueue } from '../../../src/ledger/queue.ts';
+import type { Lane } from '../../../src/ledger/messages.ts';
+import { type Waiting, WriterQueue } from '../../../src/ledger/queue.ts';
 
-function message(id: number, lane: Lane, count: number, size = 10): AppendMessage {
-  const bodies = new Uint8Array(count * size);
-  for (let i = 0; i < count; i++) bodies.fill(i % 251, i * size, (i + 1) * size);
-  return {
-    type: 'append',
-    id,
-    lane,
-    kinds: Array(count).fill('event'),
-    extras: undefined,
-    sizes: Uint32Array.from(Array(count).fill(size)),
-    bodies,
-  };
+function message(id: number, lane: Lane, count: number, size = 10): Waiting {
+  const entries = Array.from({ length: count }, (_, i) => ({
+    kind: 'event' as const,
+    body: new Uint8Array(size).fill(i % 251),
+  }));
+  return { id, lane, entries };
 }
 
 describe('writer queue', () => {
@@ -80,32 +73,6 @@ describe('writer queue', () => {
     queue.take();
     queue.drop(new Set([1]));
     expect(queue.take().parts).toEqual([{ id: 2, first: 0, count: 1 }]);
-    expect(queue.empty).toBe(true);
-  });
-});
-
-describe('a large buffer', () => {
-  it('is spent with the slice that takes the last of its bodies, and not before', () => {
-    const queue = new WriterQueue();
-    const [large, small] = [message(1, 'audit', 300, 300), message(2, 'audit', 2)];
-    queue.push(large);
-    queue.push(small);
-    expect(queue.take().spent).toEqual([]);
-    expect(queue.take().spent).toEqual([large.bodies.buffer]);
-  });
-
-  it('hands back a buffer that appends share once, with the last of them', () => {
-    const queue = new WriterQueue();
-    const buffer = new ArrayBuffer(RETURNED_BYTES);
-    const sharing = (id: number, first: number, size: number): AppendMessage => ({
-      ...{ type: 'append', id, lane: 'decision', kinds: 'decision', extras: undefined, sizes: [size] },
-      bodies: new Uint8Array(buffer, first, size),
-    });
-    for (const id of [1, 2]) queue.push(sharing(id, id * 10, 10));
-    // More than a commit takes of decisions.
-    for (let id = 3; id <= 1030; id++) queue.push(sharing(id, 30, 1));
-    expect(queue.take().spent).toEqual([]);
-    expect(queue.take().spent).toEqual([buffer]);
     expect(queue.empty).toBe(true);
   });
 });

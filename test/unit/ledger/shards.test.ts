@@ -160,7 +160,7 @@ describe('rotation', () => {
     const { opened, clock } = openHere(tempDir(), { now: () => micros });
     const { store, lock } = opened;
     expect(fullBecause(store, { ...NO_LIMITS, entries: 1 }, clock)).toBeUndefined();
-    store.append([{ kind: 'stop', extra: undefined, body: Buffer.from('{}') }], false);
+    store.append([{ kind: 'stop', body: Buffer.from('{}') }], false);
     expect(fullBecause(store, NO_LIMITS, clock)).toBeUndefined();
     expect(fullBecause(store, { ...NO_LIMITS, entries: 3 }, clock)).toBeUndefined();
     expect(fullBecause(store, { ...NO_LIMITS, entries: 2 }, clock)).toBe('entries');
@@ -227,7 +227,7 @@ describe('rotation', () => {
     const obstacle = `${shardPath(root, 1)}.new`;
     mkdirSync(obstacle);
     expect(() => nextShard(opened, options, clock)).toThrow(RotationPostponed);
-    expect(opened.store.append([{ kind: 'stop', extra: undefined, body: Buffer.from('{}') }], true).first).toBe(1);
+    expect(opened.store.append([{ kind: 'stop', body: Buffer.from('{}') }], true).first).toBe(1);
     rmdirSync(obstacle);
     const next = nextShard(opened, options, clock);
     expect(next.shard).toBe(1);

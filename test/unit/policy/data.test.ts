@@ -178,8 +178,8 @@ async function engineOf(files: Record<string, string>, options: Partial<EngineOp
   return engine;
 }
 
-function ask(engine: PolicyEngine, input: unknown = {}): Promise<Evaluation> {
-  return engine.evaluate(POD, value(input), performance.now() + 60_000);
+async function ask(engine: PolicyEngine, input: unknown = {}): Promise<Evaluation> {
+  return await engine.evaluate(POD, value(input), performance.now() + 60_000);
 }
 
 /** Says which generations of values it sees. */

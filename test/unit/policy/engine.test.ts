@@ -18,14 +18,14 @@ async function engineOf(files: Record<string, string>, options: Partial<EngineOp
   return engine;
 }
 
-function evaluate(
+async function evaluate(
   engine: PolicyEngine,
   input: unknown,
   facts: Partial<MatchFacts> = {},
   ms = 20_000,
 ): Promise<Evaluation> {
   const bytes = Buffer.from(typeof input === 'string' ? input : JSON.stringify(input));
-  return engine.evaluate({ ...POD, ...facts }, bytes, performance.now() + ms);
+  return await engine.evaluate({ ...POD, ...facts }, bytes, performance.now() + ms);
 }
 
 const NAMES = `# METADATA
