@@ -5,24 +5,19 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createAdmissionHandler } from './admission/handler.ts';
 import { createApi } from './api/app.ts';
 import { createQueries } from './api/queries.ts';
-import { createAuditHandler } from './audit/handler.ts';
-import { createPrecedence } from './audit/precedence.ts';
-import { createRedeliveryWindow, type RedeliveryWindow, rebuild } from './audit/redelivery.ts';
+import { watched } from './audit/precedence.ts';
 import { hasPeers } from './config/check-together.ts';
 import type { LoadedSettings } from './config/loader.ts';
 import type { Settings } from './config/schema.ts';
 import type { Finding } from './detect/finding.ts';
 import { type CheckStatus, LedgerCheck } from './detect/ledger-check.ts';
-import { Watch } from './detect/watch.ts';
 import { type IndexView, openView } from './index/view.ts';
-import { openCertificates } from './kube/certificates.ts';
 import { CheckpointConfigMap } from './kube/checkpoint-config-map.ts';
 import { type KubernetesEvent, KubernetesEvents } from './kube/kubernetes-events.ts';
 import { type LedgerKey, loadKey, loadOrCreateKey, previousFileOf } from './ledger/key.ts';
 import { type Ledger, openLedger } from './ledger/ledger.ts';
 import type { LedgerNotice } from './ledger/messages.ts';
-import { type Entry, LedgerReader } from './ledger/reader.ts';
-import { newestSince } from './ledger/recent.ts';
+import { LedgerReader } from './ledger/reader.ts';
 import { removeShard } from './ledger/remove-shard.ts';
 import type { SpaceLevel, SpaceState } from './ledger/space.ts';
 import { systemClock } from './lib/clock.ts';
@@ -36,14 +31,15 @@ import { checkAtStart, type StartCheck } from './mirror/start-check.ts';
 import { readWitnessPolicy } from './mirror/witness-policy.ts';
 import type { Evaluation, PolicyEngine } from './policy/types.ts';
 import { createRedactor } from './redact/redactor.ts';
+import { AuditThread } from './serve-audit.ts';
 import { openManaged } from './serve-certificate.ts';
+import { openTls } from './serve-listener.ts';
 import { openPeers } from './serve-peers.ts';
 import { followPolicies, policyEntry, startPolicies } from './serve-policies.ts';
 import { openDataDir } from './server/data-dir.ts';
-import type { Route } from './server/exchange.ts';
 import { type Check, createHealthHandler } from './server/health.ts';
 import { openHttpListener } from './server/http-listener.ts';
-import { openListener, type TlsListener } from './server/listener.ts';
+import type { TlsListener } from './server/listener.ts';
 import { createMetrics, type Metrics } from './server/metrics.ts';
 import { createMirrorMetrics } from './server/mirror-metrics.ts';
 import { certificateCheck, type LedgerState, ledgerCheck } from './server/readiness.ts';
@@ -211,21 +207,20 @@ async function build(settings: Settings, digest: string, log: Log, started: Star
   started.add('query API', () => api.close());
   const auditLedger = mirrored?.auditLedger ?? ledger;
   const kubernetesEvents = kubernetesEventsOf(settings, metrics, log);
-  const watch = new Watch({
-    settings: settings.detect,
-    ledger: auditLedger,
-    file: inData('detect', 'state.json'),
+  const audit = await AuditThread.start({
+    ...{ settings, metrics, ledgerDir: ledger.dir, shard: ledger.shard, ledger: auditLedger },
     onRecorded: (finding, events) => {
       tellFinding(log, metrics, finding, events);
       if (isTold(finding)) kubernetesEvents?.offer(kubernetesEventOf(finding));
     },
-    onProblem: (error) => log.warn({ error }, 'the memory of the findings could not be written'),
+    onFatal: failure.resolve,
   });
+  started.add('the audit thread', () => audit.close());
   const selfCheck = new LedgerCheck({
     ...{ settings: settings.ledger.selfCheck, ledgerDir: ledger.dir, vkey },
     head: () => ledger.head(),
     wall: () => systemClock().now(),
-    report: (finding) => watch.report(finding),
+    report: (finding) => audit.report(finding),
     onChecked: (pass, { problemCount, entries }) =>
       metrics.ledger.checked(pass, problemCount === 0, entries, Date.now()),
     log: (level, fields, message) => log[level](fields, message),
@@ -233,7 +228,7 @@ async function build(settings: Settings, digest: string, log: Log, started: Star
   started.add("the ledger's check of itself", () => selfCheck.close());
   checks.push({ name: 'verification', check: () => verificationCheck(selfCheck.status()) });
   metrics.observe({
-    webhookMissing: () => watch.missingSince !== undefined,
+    webhookMissing: () => audit.webhookMissing,
     head: () => ledger.head(),
     queued: () => ledger.stats().queued,
     walBytes: () => ledger.stats().walBytes,
@@ -243,12 +238,12 @@ async function build(settings: Settings, digest: string, log: Log, started: Star
   });
 
   const redactor = createRedactor(settings.redact);
-  const parts = { settings, log, metrics, engine, ledger, auditLedger, redactor, watch, started };
-  const { admission, audit, ends } = await openListeners(parts);
+  const parts = { settings, log, metrics, engine, ledger, redactor, audit, started };
+  const { admission, auditPort, ends } = await openListeners(parts);
   checks.push(certificateCheck(ends, Date.now));
   phase = 'ready';
   const ports = {
-    ...{ admission: admission.port, audit: audit.port, api: api.port, metrics: health.port },
+    ...{ admission: admission.port, audit: auditPort, api: api.port, metrics: health.port },
     ...(wide === undefined ? {} : { peers: wide.port }),
   };
   log.info({ version: VERSION, origin, bundle: engine.bundle.digest, ports }, 'ready');
@@ -500,151 +495,45 @@ interface ListenerParts {
   readonly metrics: Metrics;
   readonly engine: PolicyEngine;
   readonly ledger: Ledger;
-  /** The ledger as the audit stream is given it. */
-  readonly auditLedger: Mirrored['auditLedger'];
   readonly redactor: Redactor;
-  readonly watch: Watch;
+  readonly audit: AuditThread;
   readonly started: Started;
 }
 
 /** The two TLS listeners, each with its certificates. They open last, when everything behind them works. */
 async function openListeners(parts: ListenerParts): Promise<{
   admission: TlsListener;
-  audit: TlsListener;
+  auditPort: number;
   /** When the certificates in use end. */
   ends: () => Record<'admission' | 'audit', Date>;
 }> {
-  const { settings, log, metrics, engine, ledger, redactor, started } = parts;
-  // Before the listeners, and so ended after them: no batch goes on with a window that is rebuilt in part.
-  const { window, rebuilt } = redeliveryWindow(parts);
-  const open: TlsListener[] = [];
+  const { settings, metrics, engine, ledger, redactor, audit, started } = parts;
+  const open: Pick<TlsListener, 'drain'>[] = [];
   // Together, because the time before Kubernetes kills the pod is one for both.
   started.add('TLS listeners', async () => {
     const cut = await Promise.all(open.map((listener) => listener.drain(settings.shutdown.graceMs)));
-    if (cut.some((count) => count > 0)) log.warn({ cut }, 'requests were cut off while stopping');
+    if (cut.some((count) => count > 0)) parts.log.warn({ cut }, 'requests were cut off while stopping');
   });
-  const admissionLog = log.child({ part: 'admission' });
-  const precedence = createPrecedence(() => performance.now());
-  const admission = await openTls(parts, 'admission', {
-    path: settings.admission.path,
-    bodyLimitBytes: settings.admission.bodyLimitBytes,
-    handler: precedence.of(
-      createAdmissionHandler({
-        engine: counted(engine, metrics),
-        ledger,
-        redactor,
-        settings: settings.admission,
-        metrics: metrics.admission,
-        log: admissionLog,
-      }),
-    ),
+  const log = parts.log.child({ part: 'admission' });
+  const handler = createAdmissionHandler({
+    ...{ engine: counted(engine, metrics), ledger, redactor, settings: settings.admission, log },
+    metrics: metrics.admission,
   });
-  open.push(admission.listener);
-  const auditLog = log.child({ part: 'audit' });
-  const handle = createAuditHandler({
-    ...{ ledger: parts.auditLedger, redactor, window, settings: settings.audit, watch: parts.watch },
-    decisionsWaiting: precedence.holds,
-    ...{ metrics: metrics.audit, log: auditLog },
-  });
-  const audit = await openTls(parts, 'audit', {
-    path: settings.audit.path,
-    bodyLimitBytes: settings.audit.bodyLimitBytes,
-    reusesBodies: true,
-    handler: async (request) => {
-      await rebuilt;
-      return handle(request);
+  let expires = new Date(Number.NaN);
+  const { path, bodyLimitBytes } = settings.admission;
+  const admission = await openTls({
+    ...{ settings, name: 'admission', log, started, metrics: metrics.listener('admission') },
+    route: { path, bodyLimitBytes, handler: watched(handler, audit.precedence) },
+    given: await openManaged({ ...parts, log }),
+    onCertificates: (current) => {
+      expires = current.expires;
+      metrics.certificateExpires('admission', current.expires, current.caExpires);
     },
   });
-  open.push(audit.listener);
-  return {
-    admission: admission.listener,
-    audit: audit.listener,
-    ends: () => ({ admission: admission.ends(), audit: audit.ends() }),
-  };
-}
-
-async function openTls(
-  parts: ListenerParts,
-  name: 'admission' | 'audit',
-  route: Omit<Route, 'method'>,
-): Promise<{ listener: TlsListener; ends: () => Date }> {
-  const { settings, metrics, started } = parts;
-  const log = parts.log.child({ part: name });
-  const { host, port, tls } = settings[name];
-  let listener: TlsListener | undefined;
-  const managed = name === 'admission' ? await openManaged({ ...parts, log }) : undefined;
-  const certificates = await openCertificates({
-    name,
-    dir: join(settings.dataDir, 'tls', name),
-    hostnames: settings.tls.hostnames,
-    validityDays: settings.tls.validityDays,
-    caValidityDays: settings.tls.caValidityDays,
-    client: name === 'audit',
-    given: { ...tls, ...managed },
-    now: Date.now,
-    onChange: (changed) => {
-      log.info({ expires: changed.expires }, 'certificates have changed');
-      metrics.certificateExpires(name, changed.expires, changed.caExpires);
-      listener?.setMaterial(changed.material);
-    },
-    onProblem: (error) => log.error({ error }, 'a certificate cannot be used'),
-  });
-  started.add(`the ${name} certificates`, () => certificates.close());
-  const { material, expires, caExpires } = certificates.current;
-  metrics.certificateExpires(name, expires, caExpires);
-  listener = await openListener({
-    name,
-    host,
-    port,
-    material,
-    clientCertificates:
-      material.clientCa === undefined ? 'none' : tls.requireClientCertificate ? 'required' : 'optional',
-    routes: [{ method: 'POST', ...route }],
-    limits: settings.server,
-    metrics: metrics.listener(name),
-    log,
-  });
-  return { listener, ends: () => certificates.current.expires };
-}
-
-/**
- * What the API server may deliver again: the newest events of the ledger, from before this start. After much traffic that is
- * seconds of work, so decisions do not wait for it; audit batches wait for `rebuilt`, which never rejects.
- */
-function redeliveryWindow({ settings: { audit }, ledger, log, watch, started }: ListenerParts): {
-  readonly window: RedeliveryWindow;
-  readonly rebuilt: Promise<void>;
-} {
-  const clock = systemClock();
-  const now = () => clock.now() / 1000;
-  const window = createRedeliveryWindow(audit.redelivery, now);
-  const reader = LedgerReader.open(ledger.dir);
-  const abort = new AbortController();
-  const since = (now() - audit.redelivery.seconds * 1000) * 1000;
-  const entries = newestSince(reader, ledger.shard, since, audit.redelivery.maxEvents);
-  // With a window that lacks something, an event that comes again may be recorded twice; refusing the stream would lose it.
-  const rebuilt = rebuild(window, shownTo(watch, entries), abort.signal)
-    .catch((error: unknown) => {
-      log.error({ error }, 'the redelivery window holds only a part: events that come again may be recorded twice');
-    })
-    .then(() => watch.caughtUp())
-    .catch((error: unknown) => {
-      log.error({ error }, 'what was found in the newest events cannot be recorded yet: it is tried with each batch');
-    })
-    .finally(() => reader.close());
-  started.add('the redelivery window', () => {
-    abort.abort();
-    return rebuilt;
-  });
-  return { window, rebuilt };
-}
-
-/** The watch sees the same entries: it finds what a crash kept it from finding. */
-function* shownTo(watch: Watch, entries: Iterable<Entry>): Generator<Entry, void, undefined> {
-  for (const entry of entries) {
-    watch.recorded(entry);
-    yield entry;
-  }
+  open.push(admission);
+  const auditPort = await audit.open();
+  open.push(audit);
+  return { admission, auditPort, ends: () => ({ admission: expires, audit: audit.ends }) };
 }
 
 /** The ledger's key, and the one before it where its file is still there. The vkey file is in the data folder, wherever the keys are. */

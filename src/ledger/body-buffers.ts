@@ -1,4 +1,4 @@
-// The buffers in which bodies travel to the writer thread and come back empty: a new one for each audit batch would be most of
+// The buffers in which bodies travel to the thread that writes and come back empty: a new one for each audit batch would be most of
 // what the garbage collector has to do, and the kernel would have to clear every page of it.
 
 /** Smaller ones are not worth the way back. */
@@ -26,37 +26,5 @@ export class BodyBuffers {
     if (buffer.byteLength < RETURNED_BYTES || this.#keptBytes + buffer.byteLength > KEPT_BYTES) return;
     this.#kept.push(buffer);
     this.#keptBytes += buffer.byteLength;
-  }
-}
-
-/** Room for the bodies of one message's appends, in buffers that they share: one for each would be dear to send. */
-export class SharedRoom {
-  readonly #buffers: BodyBuffers;
-  #taken: ArrayBuffer[] = [];
-  /** Where the last of them is filled up to. */
-  #end = 0;
-
-  constructor(buffers: BodyBuffers) {
-    this.#buffers = buffers;
-  }
-
-  /** Room for so many bytes, which may hold something from before. */
-  take(bytes: number): Uint8Array<ArrayBuffer> {
-    let buffer = this.#taken.at(-1);
-    if (buffer === undefined || this.#end + bytes > buffer.byteLength) {
-      buffer = this.#buffers.take(Math.max(bytes, RETURNED_BYTES)).buffer;
-      this.#taken.push(buffer);
-      this.#end = 0;
-    }
-    const room = new Uint8Array(buffer, this.#end, bytes);
-    this.#end += bytes;
-    return room;
-  }
-
-  /** The buffers in which room was taken, which are the caller's now. */
-  release(): ArrayBuffer[] {
-    const taken = this.#taken;
-    this.#taken = [];
-    return taken;
   }
 }

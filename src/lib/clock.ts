@@ -32,6 +32,12 @@ export function systemClock(): Clock {
   };
 }
 
+/** Milliseconds of the clock that all threads share; performance.now() counts from the start of each. */
+export function monotonicMs(): number {
+  const [seconds, nanoseconds] = process.hrtime();
+  return seconds * 1000 + nanoseconds / 1e6;
+}
+
 /** RFC 3339 in UTC with six decimals, for example 2026-01-31T23:59:59.000001Z. */
 export function formatMicros(time: Micros): string {
   const ms = Math.floor(time / 1000);

@@ -1,6 +1,7 @@
 // The pool of evaluator threads: a bounded queue in front, a time limit around each request, and a new thread in place
 // of one that was cut off or died.
 import { Worker } from 'node:worker_threads';
+import { monotonicMs } from '../lib/clock.ts';
 import { messageOf, SealgateError } from '../lib/errors.ts';
 import { threadFile } from '../lib/thread-file.ts';
 import type { DataDocument, DataOp } from './data-document.ts';
@@ -11,7 +12,6 @@ import {
   type FromWorker,
   type Job,
   type Jobs,
-  monotonicMs,
   type Reply,
   STAGE_BEGUN,
   STAGE_BYTES,

@@ -38,12 +38,6 @@ export const STAGE_BEGUN = 1;
 export const STAGE_SINCE = 1;
 export const STAGE_BYTES = 16;
 
-/** Milliseconds of the clock that all threads share; performance.now() counts from the start of each. */
-export function monotonicMs(): number {
-  const [seconds, nanoseconds] = process.hrtime();
-  return seconds * 1000 + nanoseconds / 1e6;
-}
-
 export interface Job {
   readonly id: number;
   readonly input: Uint8Array;

@@ -1,12 +1,11 @@
 // The entry of an evaluator thread: one instance, one request at a time. It may be terminated at any moment, so it owns
 // nothing else.
 import { parentPort, workerData } from 'node:worker_threads';
-import { systemClock } from '../lib/clock.ts';
+import { monotonicMs, systemClock } from '../lib/clock.ts';
 import { Evaluator } from './evaluator.ts';
 import {
   type FromWorker,
   type Jobs,
-  monotonicMs,
   type Reply,
   STAGE_BEGUN,
   STAGE_SINCE,
