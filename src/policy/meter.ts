@@ -1,6 +1,6 @@
 // Metering: a copy of a Wasm module that pays out of a budget, its fuel, for what it executes, and traps when that is used
 // up. A policy that runs away is so cut off in bounded time on any thread. What the host does for the module is not metered.
-import { type Charge, chargesOf, scanBody } from './meter-cost.ts';
+import { type Charge, chargesOf } from './meter-cost.ts';
 import { OP, unmeterable, WasmReader } from './wasm-reader.ts';
 import { concat, signed, sized, unsigned } from './wasm-writer.ts';
 
@@ -115,10 +115,9 @@ function withExport(payload: Uint8Array, fuel: number): Uint8Array {
 
 function meterCode(payload: Uint8Array, imported: number, fuel: number): Uint8Array {
   const reader = new WasmReader(payload);
-  const bodies = Array.from({ length: reader.u32() }, () => scanBody(reader.take(reader.u32())));
+  const bodies = Array.from({ length: reader.u32() }, () => reader.take(reader.u32()));
   if (!reader.atEnd) throw unmeterable('the section of code goes on behind its end');
-  const charges = chargesOf(bodies, imported);
-  const metered = bodies.map(({ bytes }, i) => sized(withCharges(bytes, charges[i] ?? [], fuel)));
+  const metered = bodies.map((body) => sized(withCharges(body, chargesOf(body, imported), fuel)));
   return concat([unsigned(bodies.length), ...metered]);
 }
 

@@ -8,7 +8,12 @@ export const OP = {
   block: 0x02,
   loop: 0x03,
   if: 0x04,
+  else: 0x05,
   end: 0x0b,
+  br: 0x0c,
+  brIf: 0x0d,
+  brTable: 0x0e,
+  return: 0x0f,
   call: 0x10,
   callIndirect: 0x11,
   returnCall: 0x12,
@@ -35,7 +40,11 @@ export interface Instruction {
   readonly opcode: number;
   /** The first immediate where it is an index, as of the function that `call` names. */
   readonly index: number;
+  /** Where a branch may lead: how many blocks out. */
+  readonly labels: readonly number[];
 }
+
+const NOWHERE: readonly number[] = [];
 
 /** A module that cannot be metered; it may well be a valid one. */
 export function unmeterable(what: string): SealgateError {
@@ -114,7 +123,9 @@ export class WasmReader {
   instruction(): Instruction {
     const first = this.byte();
     const opcode = first === 0xfc ? 0xfc00 + this.prefixed() : first;
-    return { opcode, index: this.immediates(opcode) };
+    if (opcode === OP.brTable) return { opcode, index: 0, labels: this.labelTable() };
+    const index = this.immediates(opcode);
+    return { opcode, index, labels: opcode === OP.br || opcode === OP.brIf ? [index] : NOWHERE };
   }
 
   private prefixed(): number {
@@ -169,9 +180,6 @@ export class WasmReader {
       case 0xfc0c: // table.init
       case 0xfc0e: // table.copy
         return this.firstOfTwo();
-      case 0x0e: // br_table
-        for (let left = this.u32(); left >= 0; left--) this.u32();
-        return 0;
       case 0x1c: // select with types
         for (let left = this.u32(); left > 0; left--) this.valueType();
         return 0;
@@ -193,6 +201,13 @@ export class WasmReader {
         if (opcode >= 0xfc00 && opcode <= 0xfc07) return 0;
         throw unmeterable(`unknown instruction 0x${opcode.toString(16)} before byte ${this.at}`);
     }
+  }
+
+  /** The labels of br_table; the last is the default. */
+  private labelTable(): number[] {
+    const labels: number[] = [];
+    for (let left = this.u32(); left >= 0; left--) labels.push(this.u32());
+    return labels;
   }
 
   private firstOfTwo(): number {
