@@ -4,6 +4,7 @@
 declare namespace WebAssembly {
   class Module {
     private readonly brand;
+    constructor(bytes: Uint8Array<ArrayBuffer>);
     static imports(module: Module): { module: string; name: string; kind: string }[];
   }
   class Instance {
