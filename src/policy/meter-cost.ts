@@ -6,8 +6,11 @@ import { type Instruction, OP, unmeterable, WasmReader } from './wasm-reader.ts'
  * its own. The runtime's functions of a few instructions are called all the time.
  */
 const CALL = 20;
-/** A call of the host takes microseconds, in each of which some 40,000 are paid; so does the operating system to give memory. */
-const HOST_CALL = 100_000;
+/** A call of the host takes about ten microseconds, in each of which the module would use some 40,000. */
+const HOST_CALL = 400_000;
+/** More memory takes the operating system a few. */
+const GROW = 100_000;
+
 /** A place where a function pays. */
 export interface Charge {
   /** Offset in the body. */
@@ -132,7 +135,7 @@ class CodeWalk {
         region.way = DEAD;
         break;
       case OP.memoryGrow:
-        this.singles.push({ at, cost: HOST_CALL });
+        this.singles.push({ at, cost: GROW });
         break;
       case OP.memoryInit:
       case OP.memoryCopy:
