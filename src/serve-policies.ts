@@ -58,7 +58,7 @@ export async function startPolicies(settings: Settings, metrics: Metrics, log: L
       workers: policy.workers === 0 ? availableParallelism() : policy.workers,
       timeLimitMs: policy.timeLimitMs,
       maxPending: policy.maxPending,
-      inThread: true,
+      inThread: policy.inThread,
       memory: { maxBytes, recycleBytes: Math.min(64 * MIB, maxBytes / 2), heapMb: 256 },
       data,
       onWorkerReplaced: (reason) => {

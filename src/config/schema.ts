@@ -675,6 +675,12 @@ export const settingsSchema = {
         default: 0,
         description: 'Threads that evaluate policies; 0 is one for each core.',
       },
+      inThread: {
+        type: 'boolean',
+        default: true,
+        description:
+          'Evaluates on the main thread what takes little there, metered and cut off after some 3 ms; only the rest goes to those threads. False leaves all of it to them.',
+      },
       timeLimitMs: {
         type: 'integer',
         minimum: 1,

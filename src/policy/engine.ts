@@ -87,7 +87,7 @@ async function openHere(
   data: DataDocument<object | undefined>,
 ): Promise<InThread | undefined> {
   const module = await WebAssembly.compile(meterModule(wasm));
-  return new InThread({ setup: { ...setup, module }, data });
+  return InThread.open({ setup: { ...setup, module }, data });
 }
 
 /** What is known so far of one request. */
@@ -165,6 +165,8 @@ class Engine implements PolicyEngine {
       workers: this.workers,
       ...this.pool.counts,
       ...this.counters,
+      inThread: this.here?.evaluations ?? 0,
+      handedOver: this.here?.stopped ?? 0,
       replaced: this.pool.replaced,
       renewed: this.pool.renewed,
       dataProblem: this.pool.dataProblem,

@@ -88,6 +88,8 @@ interface Staged {
 export class PolicyInstance {
   private readonly memory: WebAssembly.Memory;
   private readonly exports: Exports;
+  /** What the module asks of the host. */
+  readonly builtinNames: readonly string[];
   /** By the numbers that the module gave them. */
   private readonly builtins: (Builtin | undefined)[] = [];
   /** Heap pointer below the data. */
@@ -112,7 +114,9 @@ export class PolicyInstance {
     this.exports = instance.exports as unknown as Exports;
     const version = this.exports.opa_wasm_abi_version.value;
     if (version !== 1) throw new PolicyAbort(`the module has ABI version ${version}, this host version 1`);
-    for (const [name, id] of this.numbers(this.exports.builtins())) {
+    const numbers = this.numbers(this.exports.builtins());
+    this.builtinNames = [...numbers.keys()];
+    for (const [name, id] of numbers) {
       const call = HOST_BUILTINS.get(name);
       if (call === undefined)
         throw new PolicyAbort(`the module needs the built-in ${name}, which this host does not have`);
@@ -176,11 +180,19 @@ export class PolicyInstance {
     });
   }
 
-  /** What a metered module may use up from now on. */
+  /** What a metered module may use up from now on, what it asks of the host included. */
   refuel(fuel: bigint): void {
     const own = this.exports[FUEL_EXPORT];
     if (own === undefined) throw new TypeError('the module is not metered');
     own.value = fuel;
+  }
+
+  /** Takes the fuel for a text that a built-in of the host is given or gives, and stops when there is not enough. */
+  private pay(bytes: number): void {
+    const own = this.exports[FUEL_EXPORT];
+    if (own === undefined) return;
+    own.value -= BigInt(bytes) * FUEL_PER_BYTE;
+    if (own.value < 0n) throw new PolicyAbort('the fuel was used up by what a built-in of the host would have to read');
   }
 
   /** Whether the fuel was used up, which is then why the module stopped. */
@@ -233,6 +245,8 @@ export class PolicyInstance {
   /** Runs `act` on the heap as the data left it: what it allocates becomes part of the data. */
   private change(act: () => void): void {
     const { exports } = this;
+    // Data are not an evaluation's.
+    if (exports[FUEL_EXPORT] !== undefined) this.refuel(UNMETERED);
     exports.opa_heap_ptr_set(this.dataTop);
     exports.opa_heap_blocks_restore();
     act();
@@ -298,12 +312,15 @@ export class PolicyInstance {
       if (error instanceof BuiltinError) return 0;
       throw error;
     }
-    return result === undefined ? 0 : this.parse(encoder.encode(writeValue(result)), this.exports.opa_value_parse);
+    if (result === undefined) return 0;
+    const text = encoder.encode(writeValue(result));
+    this.pay(text.length);
+    return this.parse(text, this.exports.opa_value_parse);
   }
 
   private read(value: number): Value {
     const dumped = this.exports.opa_value_dump(value);
-    const text = this.textAt(dumped, MAX_ARGUMENT_BYTES);
+    const text = this.textAt(dumped, MAX_ARGUMENT_BYTES, true);
     this.exports.opa_free(dumped);
     return parseValue(text);
   }
@@ -319,9 +336,10 @@ export class PolicyInstance {
   }
 
   /** A NUL-terminated UTF-8 string. */
-  private textAt(address: number, maxBytes = Number.MAX_SAFE_INTEGER): string {
+  private textAt(address: number, maxBytes = Number.MAX_SAFE_INTEGER, paid = false): string {
     const bytes = new Uint8Array(this.memory.buffer);
     const end = bytes.indexOf(0, address);
+    if (paid) this.pay(end - address);
     if (end - address > maxBytes)
       throw new PolicyAbort(`a value of ${end - address} bytes is too large for a built-in of the host`);
     return decoder.decode(bytes.subarray(address, end));
@@ -341,6 +359,12 @@ function newMemory({ maxMemoryBytes }: HostOptions, dataTop: number): WebAssembl
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
+
+/** More than can be used up. */
+const UNMETERED = 2n ** 63n - 1n;
+
+/** For each byte that a built-in of the host reads or writes: the quick ones take up to 50 ns for it. */
+const FUEL_PER_BYTE = 2000n;
 
 /** Text of one argument: as JavaScript values it takes many times the space. */
 const MAX_ARGUMENT_BYTES = 32 * 1024 * 1024;

@@ -5,6 +5,7 @@ import type { DataDocument, DataOp } from './data-document.ts';
 import { DataFeed } from './data-feed.ts';
 import { MEMORY_FACTOR, RELOAD_DELAY_MS, SLACK_BYTES, SLACK_FACTOR } from './data-memory.ts';
 import { Evaluator, OutOfFuel } from './evaluator.ts';
+import { needsThread } from './heavy-builtins.ts';
 import {
   type DataPart,
   type Reply,
@@ -18,10 +19,10 @@ import {
 /** A larger input takes the thread for too long merely to be parsed, and leaves memory behind. */
 const MAX_INPUT_BYTES = 128 * 1024;
 /**
- * Units of src/policy/meter.ts for one request, all of its rules together: some 3 ms. An ordinary evaluation of a pod uses a
- * twentieth of that.
+ * Units of meter.ts for one request, all of its rules together: 2 to 3 ms of them, where an ordinary evaluation of a pod uses a
+ * hundredth, nearly all of it to parse its 3 KB.
  */
-const FUEL = 3_000_000n;
+const FUEL = 100_000_000n;
 /**
  * What a run may take, built-ins of the host included, which no fuel meters. A rule that is the slowest of so many longer runs in a
  * row is left to the workers; one such run may be that of a thread which had to wait for its core.
@@ -58,14 +59,23 @@ export class InThread {
   #nextId = 0;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
-  /** Evaluations that were stopped for want of fuel. */
+  /** Those that came to their end here. */
+  evaluations = 0;
+  /** Those that were stopped for want of fuel. */
   stopped = 0;
 
-  /** Throws what an instance of the module throws. */
-  constructor(options: InThreadOptions) {
+  private constructor(options: InThreadOptions) {
     this.#options = options;
     this.#lane = this.#newLane();
     this.#unsubscribe = options.data.subscribe((ops, revision) => this.#update(ops, revision));
+  }
+
+  /** Undefined for a module that asks the host for what no fuel stops. Throws what an instance of the module throws. */
+  static open(options: InThreadOptions): InThread | undefined {
+    const inThread = new InThread(options);
+    if (!needsThread(inThread.#lane.evaluator.builtins)) return inThread;
+    inThread.close();
+    return undefined;
   }
 
   /** What the rules say of the input, or undefined: then workers have to be asked. */
@@ -79,6 +89,7 @@ export class InThread {
       const reply = evaluator.run({ id: this.#nextId++, rules, input }, FUEL);
       if (performance.now() - began > SLOW_MS) this.#suspectOf(slowest(rules, reply));
       else this.#suspect = undefined;
+      this.evaluations++;
       return reply;
     } catch (error) {
       if (!(error instanceof OutOfFuel)) throw error;

@@ -138,6 +138,9 @@ export interface EngineStats {
   readonly running: number;
   readonly waiting: number;
   readonly evaluations: number;
+  /** How many of them took place on the thread that asked, and how many others began there and were left to the workers. */
+  readonly inThread: number;
+  readonly handedOver: number;
   readonly timeouts: number;
   readonly overloads: number;
   readonly replaced: number;

@@ -6,7 +6,12 @@ export interface PolicyObserved {
   readonly digest: () => string;
   /** Why the folder as it is now is not in use. */
   readonly rejected: () => string | undefined;
-  readonly engine: () => { readonly renewed: number; readonly dataProblem: string | undefined };
+  readonly engine: () => {
+    readonly renewed: number;
+    readonly inThread: number;
+    readonly handedOver: number;
+    readonly dataProblem: string | undefined;
+  };
   readonly inventory: () => {
     readonly bytes: number;
     readonly leftOut: number;
@@ -71,6 +76,16 @@ export function createPolicyMetrics(registry: Registry, observed: PolicyObserved
     'sealgate_policy_workers_renewed',
     'Evaluator threads exchanged since the bundle became active, because updates of the inventory had left too much memory behind.',
     () => observed.engine().renewed,
+  );
+  gauge(
+    'sealgate_policy_in_thread',
+    'Evaluations on the main thread since the bundle became active.',
+    () => observed.engine().inThread,
+  );
+  gauge(
+    'sealgate_policy_handed_over',
+    'Evaluations that took too much on the main thread since then, and were left to evaluator threads.',
+    () => observed.engine().handedOver,
   );
   gauge(
     'sealgate_policy_data_refused',

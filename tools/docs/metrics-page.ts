@@ -101,7 +101,7 @@ export async function metricsPage(): Promise<string> {
   createPolicyMetrics(registry, {
     digest: () => '',
     rejected: () => undefined,
-    engine: () => ({ renewed: 0, dataProblem: undefined }),
+    engine: () => ({ renewed: 0, inThread: 0, handedOver: 0, dataProblem: undefined }),
     inventory: () => ({ bytes: 0, leftOut: 0, problems: 0, resources: [] }),
     now: () => 0,
   });

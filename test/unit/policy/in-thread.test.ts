@@ -1,0 +1,152 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { afterEach, describe, expect, it } from 'vitest';
+import { DataDocument } from '../../../src/policy/data-document.ts';
+import { type EngineOptions, startEngine } from '../../../src/policy/engine.ts';
+import type { Evaluation, PolicyEngine } from '../../../src/policy/types.ts';
+import { toolPath } from '../../support/tools.ts';
+import { folder, POD, removeFolders } from './support.ts';
+
+const engines: PolicyEngine[] = [];
+
+afterEach(async () => {
+  await Promise.all(engines.splice(0).map((engine) => engine.close()));
+  removeFolders();
+});
+
+const REVIEWS = new URL('../../fixtures/reviews/', import.meta.url);
+const reviews = readdirSync(REVIEWS).map((name) => readFileSync(new URL(name, REVIEWS)));
+
+async function engineOf(dir: string, options: Partial<EngineOptions> = {}): Promise<PolicyEngine> {
+  const defaults = { opa: toolPath('opa'), workers: 1, timeLimitMs: 300, maxPending: 1000, inThread: true };
+  const engine = await startEngine({ ...defaults, ...options, dir });
+  engines.push(engine);
+  return engine;
+}
+
+function ask(engine: PolicyEngine, input: unknown = {}): Evaluation | Promise<Evaluation> {
+  const bytes = Buffer.isBuffer(input) ? input : Buffer.from(JSON.stringify(input));
+  return engine.evaluate(POD, bytes, performance.now() + 60_000);
+}
+
+/** Without what differs from one evaluation to the next. */
+function said({ ms: _, times, ...rest }: Evaluation): unknown {
+  return { ...rest, times: times.map(({ policy }) => policy) };
+}
+
+const NAMES = 'package admission.names\n\ndeny contains "bad" if input.name == "bad"\n';
+
+/** 2^40 calls, without a loop. */
+const EXPLODES = `package admission.explodes
+
+f0(x) := x + 1
+${Array.from({ length: 40 }, (_, i) => `f${i + 1}(x) := f${i}(x) + f${i}(x + 1)`).join('\n')}
+
+deny contains "exploded" if { input.explode; f40(input.explode) > 0 }
+`;
+
+describe('an evaluation on the thread that asks', () => {
+  it('says at once what a worker would say, of every policy of the library', async () => {
+    const [here, there] = await Promise.all([engineOf('policies'), engineOf('policies', { inThread: false })]);
+    let results = 0;
+    for (const review of reviews) {
+      const answer = ask(here, review);
+      expect(answer).not.toBeInstanceOf(Promise);
+      const evaluation = await answer;
+      expect(said(evaluation)).toEqual(said(await ask(there, review)));
+      results += evaluation.results.length;
+    }
+    expect(results).toBeGreaterThan(10);
+    expect(here.stats()).toMatchObject({ inThread: reviews.length, handedOver: 0, evaluations: reviews.length });
+    expect(there.stats()).toMatchObject({ inThread: 0, evaluations: reviews.length });
+  });
+
+  it('is stopped when it runs away, and cut off where a worker goes on with it; the thread is free meanwhile', async () => {
+    const engine = await engineOf(folder({ 'names.rego': NAMES, 'explodes.rego': EXPLODES }));
+    const verdict = ask(engine, { name: 'bad', explode: 1 });
+    expect(verdict).toBeInstanceOf(Promise);
+    const { results, failures } = await verdict;
+    expect(failures).toMatchObject([{ policy: 'admission.explodes', code: 'POLICY_TIMEOUT', action: 'deny' }]);
+    expect(results).toMatchObject([{ policy: 'admission.names', message: 'bad' }]);
+    expect(engine.stats()).toMatchObject({ handedOver: 1, inThread: 0, timeouts: 1 });
+  });
+
+  it('is not tried again with a rule that was stopped, for a while', async () => {
+    const engine = await engineOf(folder({ 'names.rego': NAMES, 'explodes.rego': EXPLODES }));
+    await ask(engine, { explode: 1 });
+    const { results, failures } = await ask(engine, { name: 'bad' });
+    expect(failures).toEqual([]);
+    expect(results).toMatchObject([{ message: 'bad' }]);
+    expect(engine.stats()).toMatchObject({ handedOver: 1, inThread: 0, evaluations: 2 });
+  });
+
+  it('leaves to workers what is large, and policies with built-ins that no fuel stops', async () => {
+    const engine = await engineOf(folder({ 'names.rego': NAMES }));
+    const large = ask(engine, { name: 'bad', text: 'x'.repeat(200_000) });
+    expect(large).toBeInstanceOf(Promise);
+    expect((await large).results).toMatchObject([{ message: 'bad' }]);
+    expect(engine.stats()).toMatchObject({ inThread: 0, handedOver: 0 });
+    const heavy = `${NAMES}\ndeny contains "v" if strings.any_prefix_match(input.a, input.b)\n`;
+    const other = await engineOf(folder({ 'names.rego': heavy }));
+    expect((await ask(other, { name: 'bad', a: ['x'], b: ['x'] })).results).toMatchObject([
+      { message: 'bad' },
+      { message: 'v' },
+    ]);
+    expect(other.stats()).toMatchObject({ inThread: 0, handedOver: 0 });
+  });
+
+  it('pays for what built-ins of the host read and write', async () => {
+    const rego = 'package admission.long\n\ndeny contains sprintf("%s%d", [input.text, count(input.text)])\n';
+    const engine = await engineOf(folder({ 'long.rego': rego }));
+    expect(ask(engine, { text: 'short' })).not.toBeInstanceOf(Promise);
+    const text = 'x'.repeat(60_000);
+    const { results } = await ask(engine, { text });
+    expect(results).toHaveLength(1);
+    expect(engine.stats()).toMatchObject({ inThread: 1, handedOver: 1 });
+  });
+
+  it('goes on after a policy failed, with another instance', async () => {
+    const conflict = 'package admission.c\n\nx := v if some v in input.list\n\ndeny contains "c" if x == 1\n';
+    const engine = await engineOf(folder({ 'names.rego': NAMES, 'c.rego': conflict }));
+    for (let i = 0; i < 3; i++) {
+      const { results, failures } = await ask(engine, { name: 'bad', list: [1, 2] });
+      expect(failures).toMatchObject([{ policy: 'admission.c', code: 'POLICY_FAILED' }]);
+      expect(results).toMatchObject([{ policy: 'admission.names' }]);
+    }
+    expect(engine.stats()).toMatchObject({ inThread: 3, recycled: 3, handedOver: 0 });
+  });
+
+  it('sees the data of each update once that has returned, after a failure as well', async () => {
+    const rego = `package admission.d
+
+deny contains sprintf("%v", [data.live.g])
+
+deny contains "failed" if { input.fail; two }
+
+two := x if some x in [1, 2]
+`;
+    const data = new DataDocument<{ g: number } | undefined>();
+    const filler = Array.from({ length: 200 }, (_, i) => ({
+      path: ['live', 'items', `${i}`],
+      value: Buffer.from(JSON.stringify('x'.repeat(1000))),
+    }));
+    const update = (g: number) => data.update([...filler, { path: ['live', 'g'], value: Buffer.from(`${g}`) }], { g });
+    await update(1);
+    const engine = await engineOf(folder({ 'd.rego': rego }), { data });
+    // It loads them in parts, between requests; workers have them already.
+    await expect
+      .poll(async () => [(await ask(engine)).results[0]?.message, engine.stats().inThread > 0])
+      .toEqual(['1', true]);
+    for (let g = 2; g <= 6; g++) {
+      const updated = update(g);
+      const meanwhile = await ask(engine);
+      expect(['1', `${g - 1}`, `${g}`]).toContain(meanwhile.results[0]?.message);
+      expect(meanwhile.data?.about).toEqual({ g: Number(meanwhile.results[0]?.message) });
+      await updated;
+      expect((await ask(engine, { fail: true })).failures).toHaveLength(1);
+      const { results, data: judged } = await ask(engine);
+      expect(results.map(({ message }) => message)).toEqual([`${g}`]);
+      expect(judged).toEqual({ revision: g, about: { g } });
+    }
+    expect(engine.stats().handedOver).toBe(0);
+  });
+});
