@@ -28,7 +28,6 @@ const REFUSED: readonly (readonly [prefix: string, reason: string])[] = [
   ['rego.parse_module', 'there is no parser of Rego where policies are evaluated'],
   ['providers.aws.', 'requests are not signed here, because policies must not reach the network'],
   ['graphql.', 'an admission request holds no GraphQL'],
-  ['strings.render_template', "there is no engine for Go's templates here: sprintf and concat make texts"],
 ];
 
 /** Why a built-in that OPA has is not there, for the message. */

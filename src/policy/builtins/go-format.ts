@@ -2,12 +2,24 @@
 import { isPrintable, quoteString } from '../terms.ts';
 import { formatMagnitude } from './go-float.ts';
 
-/** The four kinds of argument that OPA's sprintf hands to Go. */
+/** What OPA's sprintf hands to Go (string, int64, *big.Int and float64), and what its templates do. */
 export type FormatArg =
-  | { readonly type: 'string'; readonly value: string }
-  | { readonly type: 'int64'; readonly value: bigint }
+  | { readonly type: 'string' | 'json.Number'; readonly value: string }
+  | { readonly type: 'int64' | 'int' | 'uint8'; readonly value: bigint }
   | { readonly type: '*big.Int'; readonly value: bigint }
-  | { readonly type: 'float64'; readonly value: number };
+  | { readonly type: 'float64'; readonly value: number }
+  | { readonly type: 'bool'; readonly value: boolean }
+  | { readonly type: '<nil>' }
+  | { readonly type: '[]interface {}'; readonly value: readonly FormatArg[] }
+  | {
+      readonly type: 'map[string]interface {}';
+      /** In the order of the keys. */
+      readonly value: readonly (readonly [string, FormatArg])[];
+    };
+
+type TextArg = FormatArg & { type: 'string' | 'json.Number' };
+type IntegerArg = FormatArg & { type: 'int64' | 'int' | 'uint8' };
+type NestedArg = FormatArg & { type: '[]interface {}' | 'map[string]interface {}' };
 
 export interface Flags {
   plus: boolean;
@@ -39,23 +51,48 @@ export function noFlags(): Flags {
 /** Text of `arg` under `verb`. */
 export function formatArg(arg: FormatArg, verb: string, flags: Flags): string {
   if (verb === 'T') return formatString({ type: 'string', value: arg.type }, 's', flags);
-  // Every argument is a Go value that is not a pointer, except *big.Int, whose address nobody can want.
+  // Every argument is a Go value that is not a pointer, except those whose address nobody can want.
   if (verb === 'p') return badVerb(arg, verb, flags);
   switch (arg.type) {
     case 'string':
+    case 'json.Number':
       return formatString(arg, verb, flags);
     case 'int64':
+    case 'int':
+    case 'uint8':
       return formatInteger(arg, verb, flags);
     case '*big.Int':
       return formatBig(arg, verb, flags);
-    default:
+    case 'float64':
       return formatFloat(arg, verb, flags);
+    case 'bool':
+      return 'vt'.includes(verb) ? pad(String(arg.value), flags) : badVerb(arg, verb, flags);
+    case '<nil>':
+      return verb === 'v' ? pad(arg.type, flags) : badVerb(arg, verb, flags);
+    default:
+      return verb === 'w' ? badVerb(arg, verb, flags) : formatNested(arg, verb, flags);
   }
+}
+
+/** The flags hold for each value in a list or a map, and the keys. */
+function formatNested(arg: NestedArg, verb: string, flags: Flags): string {
+  const each = (item: FormatArg): string => {
+    if (item.type === '<nil>') return flags.sharpV ? 'interface {}(nil)' : item.type;
+    return formatArg(item, verb, flags);
+  };
+  const parts =
+    arg.type === '[]interface {}'
+      ? arg.value.map(each)
+      : arg.value.map(([key, item]) => `${each({ type: 'string', value: key })}:${each(item)}`);
+  if (flags.sharpV) return `${arg.type}{${parts.join(', ')}}`;
+  const text = `[${parts.join(' ')}]`;
+  return arg.type === '[]interface {}' ? text : `map${text}`;
 }
 
 /** The value in the complaint is printed under the flags of the bad directive, as Go does. */
 function badVerb(arg: FormatArg, verb: string, flags: Flags): string {
   if (arg.type === '*big.Int') return `%!${verb}(big.Int=${arg.value})`;
+  if (arg.type === '<nil>') return `%!${verb}(${arg.type})`;
   return `%!${verb}(${arg.type}=${formatArg(arg, 'v', flags)})`;
 }
 
@@ -65,7 +102,7 @@ function pad(text: string, flags: Flags, zero = flags.zero && !flags.minus): str
   return flags.minus ? text + ' '.repeat(missing) : (zero ? '0' : ' ').repeat(missing) + text;
 }
 
-function formatString(arg: FormatArg & { type: 'string' }, verb: string, flags: Flags): string {
+function formatString(arg: TextArg, verb: string, flags: Flags): string {
   const cut = flags.precision === undefined ? arg.value : [...arg.value].slice(0, flags.precision).join('');
   switch (verb) {
     case 'v':
@@ -102,9 +139,11 @@ function hexBytes(text: string, verb: string, flags: Flags): string {
 
 const BASES: Readonly<Record<string, number>> = { v: 10, d: 10, b: 2, o: 8, O: 8, x: 16, X: 16 };
 
-function formatInteger(arg: FormatArg & { type: 'int64' }, verb: string, flags: Flags): string {
+function formatInteger(arg: IntegerArg, verb: string, flags: Flags): string {
   const base = BASES[verb];
   if (base === undefined) return formatCharacter(arg, verb, flags);
+  if (verb === 'v' && flags.sharpV && arg.type === 'uint8')
+    return formatInteger(arg, 'x', { ...flags, sharp: true, sharpV: false });
   const negative = arg.value < 0n;
   const magnitude = negative ? -arg.value : arg.value;
   if (flags.precision === 0 && magnitude === 0n) return ' '.repeat(flags.width ?? 0);
@@ -128,7 +167,7 @@ function signOf(negative: boolean, flags: Flags): string {
   return flags.space ? ' ' : '';
 }
 
-function formatCharacter(arg: FormatArg & { type: 'int64' }, verb: string, flags: Flags): string {
+function formatCharacter(arg: IntegerArg, verb: string, flags: Flags): string {
   const inRange = arg.value >= 0n && arg.value <= 0x10ffffn && !(arg.value >= 0xd800n && arg.value <= 0xdfffn);
   const character = inRange ? String.fromCodePoint(Number(arg.value)) : '\ufffd';
   switch (verb) {

@@ -14,6 +14,7 @@ import { REGEX } from './regex.ts';
 import { SEMVER } from './semver.ts';
 import { SPRINTF } from './sprintf.ts';
 import { STRINGS } from './strings.ts';
+import { TEMPLATE } from './template.ts';
 import { TIME } from './time.ts';
 import type { Builtin } from './types.ts';
 import { UNITS } from './units.ts';
@@ -38,6 +39,7 @@ const FAMILIES = [
   SEMVER,
   SPRINTF,
   STRINGS,
+  TEMPLATE,
   TIME,
   UNITS,
   URI,

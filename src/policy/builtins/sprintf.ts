@@ -187,13 +187,15 @@ class Formatter {
     const arg = this.args[this.next];
     if (arg === undefined) return undefined;
     this.next++;
-    if (arg.type !== 'int64') return undefined;
+    if (arg.type !== 'int64' && arg.type !== 'int' && arg.type !== 'uint8') return undefined;
     const value = Number(arg.value);
     return Math.abs(value) > TOO_LARGE ? undefined : value;
   }
 
   private extra(): void {
-    const rest = this.args.slice(this.next).map((arg) => `${arg.type}=${formatArg(arg, 'v', noFlags())}`);
+    const rest = this.args
+      .slice(this.next)
+      .map((arg) => (arg.type === '<nil>' ? arg.type : `${arg.type}=${formatArg(arg, 'v', noFlags())}`));
     this.out += `%!(EXTRA ${rest.join(', ')})`;
   }
 }

@@ -1,22 +1,10 @@
 // AdmissionReviews by the thousand, from a seed: built of the values that the shipped policies look at, right and wrong
 // ones, so that every rule of the library fires in some and stays silent in others.
 
+import { type Pick, picker } from './picker.ts';
+
 export interface Review {
   readonly request: Record<string, unknown>;
-}
-
-type Pick = <T>(choices: readonly T[]) => T;
-
-/** mulberry32: small, and the same on every machine. */
-function picker(seed: number): Pick {
-  let state = seed;
-  const random = (): number => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-  return <T>(choices: readonly T[]): T => choices[Math.floor(random() * choices.length)] as T;
 }
 
 const DIGEST = `sha256:${'0123456789abcdef'.repeat(4)}`;
