@@ -1,9 +1,9 @@
 // Evaluates the rules of one request on a policy instance, each on its own: what one does wrong does not hide the
 // others. Runs inside an evaluator thread; knows nothing of threads.
 import { randomBytes } from 'node:crypto';
-import { messageOf } from '../lib/errors.ts';
 import type { BuiltinContext } from './builtins/types.ts';
-import { InputError, PolicyAbort, PolicyInstance } from './host.ts';
+import { failureWords } from './failure-words.ts';
+import { InputError, PolicyInstance } from './host.ts';
 import { placeOf } from './place.ts';
 import {
   type DataPart,
@@ -76,7 +76,7 @@ export class Evaluator {
       // Nothing of it is in effect; the next instance takes over what was there before.
       (this.instance ?? this.dropped)?.unstage();
       this.drop();
-      return { type: 'taken', bytes: this.dataBytes, problem: describe(error) };
+      return { type: 'taken', bytes: this.dataBytes, problem: failureWords(error) };
     }
     if (revision !== undefined) {
       this.instance.commit();
@@ -151,11 +151,10 @@ export class Evaluator {
     return rule;
   }
 
-  /** With the rule's place, where the rule and not the input is what failed and OPA's own words do not name it. */
+  /** With the rule that was asked and its place, where it and not the input is what failed. */
   private describe(error: unknown, rule: number | undefined): string {
-    const message = describe(error);
-    if (rule === undefined || /\.rego:\d/.test(message)) return message;
-    return `${message} (${placeOf(this.rule(rule))})`;
+    const message = failureWords(error);
+    return rule === undefined ? message : `${message} (${placeOf(this.rule(rule))})`;
   }
 
   private enter(stage: number): void {
@@ -181,18 +180,4 @@ function addPrint(prints: { rule: number; message: string }[], rule: number, lin
   if (prints.length >= MAX_PRINTS) return;
   const message = line.length <= MAX_PRINT_CHARS ? line : `${line.slice(0, MAX_PRINT_CHARS)}…`.toWellFormed();
   prints.push({ rule, message: prints.length === MAX_PRINTS - 1 ? '… further prints were left out' : message });
-}
-
-/** Words for the record. A trap's own message is V8's, so the usual ones are named for what they mean. */
-function describe(error: unknown): string {
-  if (error instanceof PolicyAbort && error.message === 'opa_malloc: failed')
-    return 'the policy needs more memory than an instance may have';
-  if (error instanceof RangeError && /call stack/i.test(error.message))
-    return 'the policy or its input is nested too deeply';
-  if (error instanceof WebAssembly.RuntimeError) {
-    return /out of bounds/.test(error.message)
-      ? 'the policy or its input is nested too deeply'
-      : `the policy stopped: ${error.message}`;
-  }
-  return messageOf(error);
 }

@@ -28,6 +28,15 @@ const POLICIES = {
     'Conflict',
     'limit := 1 if input.request.name\n\nlimit := 2 if input.request.namespace\n\ndeny contains "x" if limit > 5',
   ),
+  'key.rego': when(
+    'Key',
+    'limits[k] := v if {\n\tsome k in ["a"]\n\tsome v in [1, 2]\n}\n\ndeny contains "x" if limits.a > 5',
+  ),
+  'shift.rego': when('Shift', 'deny contains "x" if bits.lsh(1, 1000000000 + count(input.request.name)) == 0'),
+  'text.rego': when(
+    'Text',
+    'deny contains sprintf(concat("", [x | some _ in numbers.range(1, 2000); x := "%1000000d"]), numbers.range(1, 2000))',
+  ),
   'walks.rego': when('Walks', 'deny contains "found" if {\n\twalk(input.request.object, [_, "needle"])\n}'),
   'adds.rego': when('Adds', 'deny contains sprintf("%v", [input.request.object.n]) if input.request.object.n > 1'),
 };
@@ -81,7 +90,20 @@ describe('a policy that', () => {
     ['loops', 'Loops', 'POLICY_TIMEOUT', /within 200 ms .*\(deny at loops\.rego:5\)/],
     ['allocates without bound', 'Grows', 'POLICY_FAILED', /needs more memory .*\(deny at grows\.rego:5\)/],
     ['returns the wrong shape', 'Shape', 'POLICY_FAILED', /must have msg or message .*\(deny at shape\.rego:5\)/],
-    ['gives one rule two values', 'Conflict', 'POLICY_FAILED', /conflict\.rego:\d+/],
+    [
+      'gives one rule two values',
+      'Conflict',
+      'POLICY_FAILED',
+      /conflict\.rego:7.*two values.*\(deny at conflict\.rego:9\)/,
+    ],
+    [
+      'gives one key two values',
+      'Key',
+      'POLICY_FAILED',
+      /key\.rego:5.*two values for one key.*\(deny at key\.rego:10\)/,
+    ],
+    ['shifts a bit out of sight', 'Shift', 'POLICY_FAILED', /number that is too large.*\(deny at shift\.rego:5\)/],
+    ['makes a text without end', 'Text', 'POLICY_FAILED', /text that is too long \(deny at text\.rego:5\)/],
   ])(
     '%s denies, and the answer, the record and the count name it with file, line and rule',
     async (_, kind, code, message) => {
