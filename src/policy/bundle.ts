@@ -5,9 +5,10 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { SealgateError } from '../lib/errors.ts';
-import { nearestName } from '../lib/nearest.ts';
-import { refusalReason, supportedCapabilities } from './capabilities.ts';
-import { type Module, parseModules, ruleAt } from './modules.ts';
+import { type Available, buildErrors } from './build-errors.ts';
+import { supportedCapabilities } from './capabilities.ts';
+import { dataConflicts } from './data-conflicts.ts';
+import { type Module, parseModules } from './modules.ts';
 import { runOpa } from './opa.ts';
 import { policiesOf } from './policies.ts';
 import { digestSources, readSources, type SourceFile } from './sources.ts';
@@ -96,7 +97,7 @@ export function regoPaths(sources: readonly SourceFile[]): string[] {
 /** `opa build` with one entrypoint for each rule of `policies`. Throws POLICY_INVALID. */
 export async function compile(
   opa: string,
-  { work }: Pick<StagedFolder, 'work'>,
+  { dir, work }: Pick<StagedFolder, 'dir' | 'work'>,
   modules: readonly Module[],
   policies: readonly PolicyInfo[],
 ): Promise<{ wasm: Uint8Array; data: Uint8Array }> {
@@ -109,22 +110,18 @@ export async function compile(
     '--output=../bundle.tar.gz',
   ];
   const args = ['build', ...flags, ...entrypoints.map((entrypoint) => `--entrypoint=${entrypoint}`), '--bundle', '.'];
-  const built = await runOpa(opa, args, join(work, 'bundle'));
+  const built = await runOpa(opa, args, dir);
   if (!built.ok) {
-    const lines = describeBuild(built.stderr || built.stdout);
-    const described = lines.map((line) => withRule(withBuiltin(line, available), modules));
-    throw new SealgateError('POLICY_INVALID', described.join('\n'));
+    const errors = buildErrors(built.stderr || built.stdout, { dir, modules, available });
+    throw new SealgateError('POLICY_INVALID', errors.join('\n'));
   }
   const files = readTar(gunzipSync(readFileSync(join(work, 'bundle.tar.gz'))));
   const wasm = files.get('policy.wasm');
   if (wasm === undefined) throw new SealgateError('POLICY_INVALID', 'opa build gave no Wasm module');
-  return { wasm, data: files.get('data.json') ?? Buffer.from('{}') };
-}
-
-/** The built-ins that a policy may use, and those of OPA that it may not. */
-export interface Available {
-  readonly known: readonly string[];
-  readonly refused: ReadonlySet<string>;
+  const data = files.get('data.json') ?? Buffer.from('{}');
+  const conflicts = dataConflicts(modules, data);
+  if (conflicts.length > 0) throw new SealgateError('POLICY_INVALID', conflicts.join('\n'));
+  return { wasm, data };
 }
 
 /** Writes the capabilities that OPA has to keep to as capabilities.json in `work`. */
@@ -136,30 +133,4 @@ export async function restrict(opa: string, work: string): Promise<Available> {
   writeFileSync(join(work, 'capabilities.json'), json);
   const { builtins }: { builtins: readonly { readonly name: string }[] } = JSON.parse(json);
   return { known: builtins.map(({ name }) => name), refused };
-}
-
-/** OPA's errors, one a line. */
-function describeBuild(output: string): string[] {
-  return output
-    .split('\n')
-    .map((line) => line.trimEnd().replace(/^error: (load error: |bundle [^:]*: )?/, ''))
-    .filter((line) => line !== '' && !/^\d+ errors? occurred(?: during loading)?:$/.test(line))
-    .map((line) => line.replace(/^1 error occurred: /, ''));
-}
-
-/** The message with the reason beside a built-in that exists in OPA but not here, and with the likely name beside a slip. */
-export function withBuiltin(message: string, { known, refused }: Available): string {
-  const name = /undefined function (\S+)/.exec(message)?.[1];
-  if (name === undefined) return message;
-  if (refused.has(name))
-    return message.replace(`undefined function ${name}`, `built-in ${name} is not available: ${refusalReason(name)}`);
-  const probable = nearestName(name, known);
-  return probable === undefined ? message : `${message}; did you mean ${probable}?`;
-}
-
-/** `file:line: …` with the rule that the line is part of. */
-export function withRule(message: string, modules: readonly Module[]): string {
-  const [, file, row] = /^(.+?\.rego):(\d+): /.exec(message) ?? [];
-  const rule = file === undefined ? undefined : ruleAt(modules, file, Number(row));
-  return rule === undefined ? message : `${message} (rule ${rule})`;
 }

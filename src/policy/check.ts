@@ -1,16 +1,8 @@
 // Everything that can be said of a policy folder before it is used: what the pod would refuse, what it would take without a
 // word and hardly anybody means, and what the folder's own tests say.
 import { SealgateError } from '../lib/errors.ts';
-import {
-  type Available,
-  compile,
-  regoPaths,
-  restrict,
-  type StagedFolder,
-  withBuiltin,
-  withRule,
-  withStaged,
-} from './bundle.ts';
+import { type Compiled, describeError } from './build-errors.ts';
+import { compile, regoPaths, restrict, type StagedFolder, withStaged } from './bundle.ts';
 import { type Finding, findingOf, parseJson } from './finding.ts';
 import { type Module, parseModules } from './modules.ts';
 import { runOpa } from './opa.ts';
@@ -120,7 +112,7 @@ async function strictFindings(
       ['check', '--format=json', '--capabilities=../capabilities.json', ...flags, '.'],
       dir,
     );
-    return output.ok ? [] : findingsOf(output.stderr.trim(), available, modules);
+    return output.ok ? [] : findingsOf(output.stderr.trim(), { dir, modules, available });
   };
   const errors = await ask();
   const strict = await ask('--strict');
@@ -129,12 +121,14 @@ async function strictFindings(
   return { errors, warnings: warnings.map((finding) => ({ ...finding, level: 'warning' })) };
 }
 
-function findingsOf(output: string, available: Available, modules: readonly Module[]): Finding[] {
+function findingsOf(output: string, compiled: Compiled): Finding[] {
   const parsed = parseJson<OpaErrors>(output);
   if (parsed?.errors === undefined) return [findingOf('error', output)];
   return parsed.errors.map(({ message, location }) => {
-    const text = withBuiltin(message.split('\n')[0] ?? '', available);
-    if (location === undefined) return findingOf('error', text);
-    return findingOf('error', withRule(`${location.file}:${location.row}: ${text}`, modules));
+    const [text = ''] = message.split('\n');
+    return findingOf(
+      'error',
+      location === undefined ? text : describeError(`${location.file}:${location.row}: ${text}`, compiled),
+    );
   });
 }

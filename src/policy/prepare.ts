@@ -2,7 +2,7 @@
 import { SealgateError } from '../lib/errors.ts';
 import { buildSources, type CompiledBundle, withSources } from './bundle.ts';
 import { runTests } from './run-tests.ts';
-import { readFolder } from './sources.ts';
+import { readFolder, type SourceFile } from './sources.ts';
 
 export interface PrepareOptions {
   /** Path of the opa binary. */
@@ -24,7 +24,7 @@ export async function prepareBundle({ opa, dir, tests, inventory }: PrepareOptio
     opa,
     files.filter(({ kind }) => kind !== 'test'),
   );
-  if (inventory) refuseOwnInventory(bundle);
+  if (inventory) refuseOwnInventory(bundle, files);
   if (tests && files.some(({ kind }) => kind === 'test')) {
     const { failed, failures } = await withSources(files, (staged) => runTests(opa, staged.dir));
     const named = failures.slice(0, MAX_NAMED).map(({ file, line, rule, message }) => {
@@ -36,10 +36,16 @@ export async function prepareBundle({ opa, dir, tests, inventory }: PrepareOptio
   return bundle;
 }
 
-/** What the folder has there would be mixed with the cluster's. */
-function refuseOwnInventory({ data }: CompiledBundle): void {
+/** What the folder has there would be mixed with the cluster's, or hide it. */
+function refuseOwnInventory({ data }: CompiledBundle, files: readonly SourceFile[]): void {
+  const problem = 'data.inventory is filled from the cluster (inventory.resources)';
+  for (const { kind, path, bytes } of files) {
+    const lines = kind === 'rego' ? bytes.toString('utf8').split('\n') : [];
+    const row = lines.findIndex((line) => /^\s*package\s+inventory\b/.test(line));
+    if (row >= 0)
+      throw new SealgateError('POLICY_INVALID', `${path}:${row + 1}: ${problem}: give this package another name`);
+  }
   const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
   if (!bytes.includes('"inventory"') || !Object.hasOwn(JSON.parse(bytes.toString('utf8')), 'inventory')) return;
-  const problem = 'data.inventory is filled from the cluster (inventory.resources): name this data otherwise';
-  throw new SealgateError('POLICY_INVALID', problem);
+  throw new SealgateError('POLICY_INVALID', `${problem}: name this data otherwise`);
 }

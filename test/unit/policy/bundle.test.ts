@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { buildBundle } from '../../../src/policy/bundle.ts';
 import { toolPath } from '../../support/tools.ts';
-import { build, folder, removeFolders } from './support.ts';
+import { build, folder, opaEval, removeFolders } from './support.ts';
 
 afterEach(removeFolders);
 
@@ -66,6 +66,21 @@ describe('building a bundle', () => {
     expect(await refusal({ 'a.rego': 'package admission.a\n\ndeny contains opa.runtime().x\n' })).toMatch(
       /^a\.rego:3: .*opa\.runtime is not available/,
     );
+    const mocked = 'package admission.a\n\ndeny contains "x" if {\n  data.lib.y with http.send as {"a": 1}\n}\n';
+    expect(await refusal({ 'a.rego': mocked })).toMatch(
+      /^a\.rego:4: .*built-in http\.send is not available: policies must not reach the network \(rule deny\)$/,
+    );
+  });
+
+  it('gives each error one line, with what it continues with', async () => {
+    const text = 'package admission.a\n\ndeny contains "x" if count(3)\n\ndeny contains "y" if 1 + "a"\n';
+    const lines = (await refusal({ 'a.rego': text })).split('\n');
+    expect(lines).toEqual([
+      expect.stringMatching(/^a\.rego:3: .*count: invalid argument\(s\) have: \(number\); want: .* \(rule deny\)$/),
+      expect.stringMatching(
+        /^a\.rego:5: .*plus: invalid argument\(s\) have: \(number, string\); want: .* \(rule deny\)$/,
+      ),
+    ]);
   });
 
   it('refuses a package that would never be asked', async () => {
@@ -149,6 +164,54 @@ describe('building a bundle', () => {
     expect(await refusal({ 'a.rego': DENY, 'registries.json': '{}' })).toContain(
       'registries.json: data is read from data.json and data.yaml only',
     );
+  });
+
+  it('names the data file that cannot be read, with its line', async () => {
+    expect(await refusal({ 'a.rego': DENY, 'sub/data.yaml': 'a: 1\nb: [1\n' })).toMatch(
+      /^sub\/data\.yaml:\d: did not find/,
+    );
+    expect(await refusal({ 'a.rego': DENY, 'data.json': '{"a": 1,\n"b": 2,\n,}' })).toMatch(
+      /^data\.json:3: invalid character/,
+    );
+    expect(await refusal({ 'a.rego': DENY, 'data.json': '[1]' })).toBe('data.json:1: root value must be object');
+    expect(await refusal({ 'a.rego': DENY, 'data.json': '{"t": 1}', 'data.yaml': 't: 2\n' })).toBe(
+      'data.yaml:1: another data file has the same path, or a value above it',
+    );
+  });
+
+  it('refuses data at the place of a rule, and only there, as opa eval does', async () => {
+    const rules = `package admission.a
+
+deny contains "x" if f.b.c == 1
+
+f.b.c := 1
+
+g[x].b := 1 if some x in [1]
+
+h.k(x) := x
+`;
+    const cases: [data: string, lines: number[]][] = [
+      ['{}', []],
+      ['{"admission": {"a": {"f": {"b": {"d": 1}}, "other": 1, "h": {"l": 1}}, "b": 1}}', []],
+      ['{"admission": {"a": {"deny": ["z"]}}}', [3]],
+      ['{"admission": {"a": {"f": {"b": {"c": 2}}}}}', [5]],
+      ['{"admission": {"a": {"g": {"z": 1}, "h": {"k": {"z": 1}}}}}', [7, 9]],
+      ['{"admission": {"a": {"f": 3}}}', [5]],
+      ['{"admission": 1}', [3, 5, 7, 9]],
+    ];
+    for (const [data, lines] of cases) {
+      const files = { 'a.rego': rules, 'data.json': data };
+      const found = await build(files).then(
+        () => [],
+        (error: Error) => error.message.split('\n'),
+      );
+      expect(
+        found.map((line) => Number(/^a\.rego:(\d+): the data have a value at/.exec(line)?.[1])),
+        data,
+      ).toEqual(lines);
+      if (lines.length === 0) expect(opaEval(folder(files), 'data.admission.a.f.b.c')).toBe(1);
+      else expect(() => opaEval(folder(files), 'data.admission.a'), data).toThrow();
+    }
   });
 });
 

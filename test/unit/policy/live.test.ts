@@ -132,6 +132,10 @@ describe('a policy folder that changes', () => {
     const prepare = (inventory: boolean) => prepareBundle({ opa, dir, tests: true, inventory });
     await expect(prepare(true)).rejects.toThrow('data.inventory is filled from the cluster');
     expect((await prepare(false)).info.files).toHaveLength(2);
+    const rules = folder({ 'a.rego': policy('one'), 'b.rego': '# Ours.\npackage inventory.cluster\n\nx := 1\n' });
+    const refused = prepareBundle({ opa, dir: rules, tests: true, inventory: true });
+    await expect(refused).rejects.toThrow('b.rego:2: data.inventory is filled from the cluster');
+    expect((await prepareBundle({ opa, dir: rules, tests: true, inventory: false })).info.files).toHaveLength(2);
   });
 });
 
