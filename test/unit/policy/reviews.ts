@@ -4,6 +4,8 @@
 import { type Pick, picker } from './picker.ts';
 
 export interface Review {
+  readonly apiVersion: string;
+  readonly kind: string;
   readonly request: Record<string, unknown>;
 }
 
@@ -40,6 +42,15 @@ const USERS = [
   {},
 ];
 const TEMPLATES = ['Deployment', 'StatefulSet', 'DaemonSet', 'ReplicaSet', 'ReplicationController', 'Job'];
+/** Groups of the kinds that are not in the core group. */
+const GROUPS: Readonly<Record<string, string>> = {
+  Deployment: 'apps',
+  StatefulSet: 'apps',
+  DaemonSet: 'apps',
+  ReplicaSet: 'apps',
+  Job: 'batch',
+  CronJob: 'batch',
+};
 const VERBS = ['get', 'list', 'create', 'patch', 'delete', '*', 'bind', 'escalate', 'impersonate'];
 const RESOURCES = [
   'pods',
@@ -69,6 +80,8 @@ export function reviews(count: number, seed = 1): Review[] {
   const pick = picker(seed);
   const makers = [workload, workload, role, binding, connect, secret, token, certificate];
   return Array.from({ length: count }, (_, i) => ({
+    apiVersion: 'admission.k8s.io/v1',
+    kind: 'AdmissionReview',
     request: {
       uid: `00000000-0000-4000-8000-${String(i).padStart(12, '0')}`,
       userInfo: pick(USERS),
@@ -133,13 +146,14 @@ function workloadObject(pick: Pick, kind: string, spec: unknown): Record<string,
 
 function workload(pick: Pick): Record<string, unknown> {
   const kind = pick(['Pod', 'Pod', 'CronJob', ...TEMPLATES]);
+  const group = GROUPS[kind] ?? '';
   const spec = podSpec(pick);
   const operation = pick(['CREATE', 'CREATE', 'UPDATE']);
   const before = workloadObject(pick, kind, pick([spec, podSpec(pick)]));
   return {
     operation,
-    kind: { group: '', version: 'v1', kind },
-    resource: { group: '', version: 'v1', resource: `${kind.toLowerCase()}s` },
+    kind: { group, version: 'v1', kind },
+    resource: { group, version: 'v1', resource: `${kind.toLowerCase()}s` },
     namespace: pick(NAMESPACES),
     name: 'web',
     object: workloadObject(pick, kind, spec),
