@@ -110,23 +110,27 @@ function contains(outer: Network, text: string): boolean {
   return outer.width === inner.width && outer.value <= inner.value && last(inner) <= last(outer);
 }
 
-/** The pairs of keys: the position in an array, the key of an object, the member of a set, the string itself. */
+/**
+ * The pairs of keys: the position in an array, the key of an object, the member of a set, the string itself. As in OPA nothing is
+ * wrong with what is never looked at, because the other side is empty.
+ */
 function containsMatches(cidrs: Value, candidates: Value): RegoSet {
-  const inner = matchTerms(candidates, 2);
-  return new RegoSet(
-    matchTerms(cidrs, 1).flatMap(([outerText, outerKey]) => {
-      const outer = network(outerText);
-      return inner.filter(([text]) => contains(outer, text)).map(([, key]) => [outerKey, key]);
-    }),
-  );
+  const pairs: Value[] = [];
+  for (const [outer, outerKey] of matchTerms(cidrs, 1)) {
+    let net: Network | undefined;
+    for (const [inner, innerKey] of matchTerms(candidates, 2)) {
+      net ??= network(outer);
+      if (contains(net, inner)) pairs.push([outerKey, innerKey]);
+    }
+  }
+  return new RegoSet(pairs);
 }
 
-function matchTerms(value: Value, position: number): [text: string, key: Value][] {
-  if (typeof value === 'string') return [[value, value]];
-  if (Array.isArray(value)) return value.map((item, i) => [matchText(item, position), i]);
-  if (value instanceof RegoSet) return value.members.map((item) => [matchText(item, position), item]);
-  if (value instanceof RegoObject) return value.entries.map(([key, item]) => [matchText(item, position), key]);
-  return [];
+function* matchTerms(value: Value, position: number): Generator<readonly [text: string, key: Value]> {
+  if (typeof value === 'string') yield [value, value];
+  else if (Array.isArray(value)) for (const [i, item] of value.entries()) yield [matchText(item, position), i];
+  else if (value instanceof RegoSet) for (const item of value.members) yield [matchText(item, position), item];
+  else if (value instanceof RegoObject) for (const [key, item] of value.entries) yield [matchText(item, position), key];
 }
 
 function matchText(item: Value, position: number): string {

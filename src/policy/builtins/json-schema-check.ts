@@ -65,7 +65,9 @@ class Checker {
   check(schema: Value): void {
     if (typeof schema === 'boolean' && atLeast(this.draft, 6)) return;
     if (!(schema instanceof RegoObject)) throw new BuiltinError('Expected: Valid Schema, given: Invalid JSON');
-    for (const key of ['$id', 'id', 'title', 'description', '$ref', 'pattern', 'format']) text(schema, key);
+    // Draft 6 renamed id to $id.
+    const id = this.draft === 4 || (this.draft === 'hybrid' && schema.get('id') !== undefined) ? 'id' : '$id';
+    for (const key of [id, 'title', 'description', '$ref', 'pattern', 'format']) text(schema, key);
     this.schemasIn(schema, 'definitions', () => invalidType('Array Of Schemas', 'definitions'));
     const reference = text(schema, '$ref');
     // What stands beside a reference does not count.
@@ -110,7 +112,7 @@ class Checker {
   private collectIds(value: Value): void {
     if (Array.isArray(value)) for (const item of value) this.collectIds(item);
     if (!(value instanceof RegoObject)) return;
-    const id = value.get('$id') ?? value.get('id');
+    const id = value.get('id') ?? value.get('$id');
     if (typeof id === 'string' && id !== '') this.ids.set(id, value);
     for (const [, item] of value.entries) this.collectIds(item);
   }
@@ -239,7 +241,8 @@ function text(schema: RegoObject, key: string): string | undefined {
 }
 
 function list(schema: RegoObject, key: string): readonly Value[] {
-  const value = schema.get(key) ?? [];
+  const value = schema.get(key);
+  if (value === undefined) return [];
   if (!Array.isArray(value)) throw new BuiltinError(`${key} must be of an array`);
   return value;
 }

@@ -66,7 +66,8 @@ function timeBased(uuid: Buffer): [string, Value][] {
   const steps = (high << 48n) | (BigInt(uuid.readUInt16BE(4)) << 32n) | BigInt(uuid.readUInt32BE(0));
   const node = uuid.subarray(10);
   return [
-    ['time', numberOf(((steps - GREGORIAN) * 100n).toString())],
+    // Go counts the nanoseconds in an int64 and lets those before 1677 overflow.
+    ['time', numberOf(BigInt.asIntN(64, (steps - GREGORIAN) * 100n).toString())],
     ['nodeid', [...node].map((byte) => byte.toString(16).padStart(2, '0')).join('-')],
     ['macvariables', macVariables(node.readUInt8(0))],
     ['clocksequence', uuid.readUInt16BE(8) & 0x3fff],

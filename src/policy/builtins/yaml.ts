@@ -45,7 +45,7 @@ function readYaml(text: string): Value {
   if (documents.some(({ directives }) => directives?.yaml.explicit === true && directives.yaml.version !== '1.1'))
     throw new BuiltinError('yaml: found incompatible YAML document');
   const contents = documents[0]?.contents ?? null;
-  return contents === null ? null : new Reader().value(contents).value;
+  return contents === null ? null : new Reader(text).value(contents).value;
 }
 
 interface Read {
@@ -58,16 +58,21 @@ interface Read {
 const MAX_NODES = 1_000_000;
 
 class Reader {
+  private readonly text: string;
   /** Nodes by the name of their anchor; a later one of the same name takes its place. */
   private readonly anchors = new Map<string, Node>();
   private readonly known = new Map<Node, Read>();
+
+  constructor(text: string) {
+    this.text = text;
+  }
 
   value(node: unknown): Read {
     if (isAlias(node)) return this.alias(node);
     if (!isScalar(node) && !isMap(node) && !isSeq(node)) return { value: null, size: 1 };
     if (node.anchor !== undefined) this.anchors.set(node.anchor, node);
     const read = isScalar(node)
-      ? { value: scalar(node), size: 1 }
+      ? { value: scalar(node, this.text), size: 1 }
       : isSeq(node)
         ? this.list(node.items)
         : this.map(node);
@@ -121,15 +126,21 @@ function mergeEntries(value: Value): (readonly [string, Value])[] {
 
 const TAG = 'tag:yaml.org,2002:';
 
-function scalar(node: Scalar): Value {
+function scalar(node: Scalar, source: string): Value {
   if (node.value instanceof Uint8Array) return Buffer.from(node.value).toString('utf8');
-  const text = String(node.value ?? '');
+  const text = endsOpen(node, source) ? String(node.value).replace(/\n$/, '') : String(node.value ?? '');
   const tag = node.tag?.startsWith(TAG) ? node.tag.slice(TAG.length) : node.tag;
   if (tag === undefined) return node.type === Scalar.PLAIN ? resolvePlain(text) : text;
   if (!['bool', 'int', 'float', 'null'].includes(tag)) return text;
   const value = resolvePlain(text);
   if (!fitsTag(value, tag)) throw new BuiltinError(`yaml: cannot decode ${text} as a !!${tag}`);
   return value;
+}
+
+/** A block (| or >) whose last line ends with the source: go-yaml gives it no line break that is not there. */
+function endsOpen({ type, range }: Scalar, source: string): boolean {
+  const isBlock = type === Scalar.BLOCK_LITERAL || type === Scalar.BLOCK_FOLDED;
+  return isBlock && range?.[1] === source.length && !/[\r\n]$/.test(source);
 }
 
 function fitsTag(value: Value, tag: string): boolean {
