@@ -111,7 +111,7 @@ describe('the rendered chart', () => {
       },
     ]);
     expect(webhook.objectSelector).toBeUndefined();
-    const [{ expression }] = webhook.matchConditions;
+    const { expression } = webhook.matchConditions.find(({ name }: Manifest) => name === 'not-exempt-resource');
     for (const resource of [
       '/nodes',
       'coordination.k8s.io/leases',
@@ -210,6 +210,17 @@ describe('the rendered chart', () => {
       one(objects(render(...args)), 'NetworkPolicy').spec.egress[0].ports.map(({ port }: Manifest) => port);
     expect(ports()).toEqual([53, 53]);
     expect(ports('--set=openshift=true')).toEqual([53, 53, 5353, 5353]);
+  });
+
+  it('lets its own test to what is limited to others', () => {
+    const { ingress } = one(rendered('full-values.yaml'), 'NetworkPolicy').spec;
+    const { labels } = one(rendered('full-values.yaml'), 'Pod').metadata;
+    for (const port of ['admission', 'metrics']) {
+      const rule = ingress.find(({ ports }: Manifest) => ports.some((each: Manifest) => each.port === port));
+      const own = rule.from.filter(({ podSelector }: Manifest) => podSelector !== undefined);
+      expect(own, port).toHaveLength(1);
+      expect(labels).toMatchObject(own[0].podSelector.matchLabels);
+    }
   });
 
   it('knows no peers where they are switched off', () => {
@@ -338,6 +349,12 @@ describe('a real API server', () => {
       '--set=removalHook=false',
       '--set=webhook.timeoutSeconds=1',
     ];
+    // Alice provisions namespaces, which is no right to switch admission off.
+    for (const what of [
+      ['clusterrole', 'namespaces', '--verb=delete,patch,get', '--resource=namespaces'],
+      ['clusterrolebinding', 'namespaces', '--clusterrole=namespaces', '--user=alice'],
+    ])
+      expect((await plane.kubectl(['create', ...what])).stderr).toBe('');
     const installed = helmHere('install', ...install);
     expect(installed.code, installed.stderr).toBe(0);
     expect(installed.stdout).toContain('rollout status statefulset/sealgate');
@@ -378,6 +395,20 @@ describe('a real API server', () => {
     await expect
       .poll(async () => (await run(['delete', 'configmap', 'x', '-n', NAMESPACE, '--dry-run=server'], 'alice')).stderr)
       .toContain('this belongs to Sealgate');
+    // Nor take the namespace away, and the webhook with it; nor have controllers make a pod that answers in place of a replica; nor a
+    // token of Sealgate's account; nor keep its pods from coming back.
+    for (const attempt of [
+      ['delete', 'namespace', NAMESPACE, '--dry-run=server', '--wait=false'],
+      ['label', 'namespace', NAMESPACE, 'pod-security.kubernetes.io/enforce=privileged', '--dry-run=server'],
+      ['create', 'deployment', 'x', '--image=x', '-n', NAMESPACE],
+      ['create', 'job', 'x', '--image=x', '-n', NAMESPACE],
+      ['create', 'token', 'sealgate', '-n', NAMESPACE],
+      ['scale', 'statefulset', 'sealgate', '--replicas=0', '-n', NAMESPACE],
+    ])
+      expect((await run(attempt, 'alice')).stderr, attempt.join(' ')).toContain('this belongs to Sealgate');
+    expect((await run(['label', 'namespace', 'default', 'a=b', '--dry-run=server'], 'alice')).stderr).not.toContain(
+      'this belongs to Sealgate',
+    );
     const labelled = {
       apiVersion: 'v1',
       kind: 'ConfigMap',
