@@ -33,6 +33,15 @@ describe('the chart', () => {
     expect(installed.code, `${installed.stderr}\n${await podsAndLogs(here)}`).toBe(0);
   }, 300_000);
 
+  it('fails closed since the API server has had an answer, and nobody is left who may change that', async () => {
+    const { stdout } = await here.kubectl('get', 'validatingwebhookconfiguration', 'sealgate', '-o', 'json');
+    const { webhooks } = JSON.parse(stdout) as { webhooks: { name: string; failurePolicy: string }[] };
+    expect(webhooks).toMatchObject([{ name: 'admission.sealgate.dev', failurePolicy: 'Fail' }]);
+    const kinds = 'serviceaccounts,jobs,clusterroles,clusterrolebindings';
+    const left = await here.kubectl('get', kinds, '-n', NAMESPACE, '-o', 'name');
+    expect(left.stdout).not.toContain('enforcement');
+  });
+
   it('passes its own test', async () => {
     const tested = await here.helm('test', 'sealgate', '--namespace', NAMESPACE, '--logs', '--timeout=3m');
     expect(tested.code, tested.stderr + tested.stdout).toBe(0);

@@ -1,7 +1,7 @@
 // A cluster without Sealgate: what is exempt goes on, it comes back by itself although its own webhook is registered and nobody answers,
 // and there is a way out.
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type Cluster, cluster, goodPod, NAMESPACE, podsAndLogs, SOON, upgrade } from './cluster.ts';
+import { type Cluster, cluster, goodPod, NAMESPACE, podsAndLogs, queried, SOON, upgrade } from './cluster.ts';
 
 let here: Cluster;
 beforeAll(async () => {
@@ -79,5 +79,11 @@ describe('with every replica gone', () => {
         SOON,
       )
       .toContain('denied the request');
+    // Who broke the glass, and for how long, is on record.
+    const findings = async () => {
+      const found = await queried(here, 'sealgate-0', '--kind', 'finding');
+      return ['webhook-deleted', 'webhook-restored'].map((rule) => found.some((each) => each['policy'] === rule));
+    };
+    await expect.poll(findings, SOON).toEqual([true, true]);
   });
 });

@@ -68,6 +68,24 @@ describe('deleting the namespace', () => {
   });
 });
 
+describe('an installation that does not come about', () => {
+  it('fails and stops nothing', async () => {
+    const elsewhere = ['broken', '--namespace', 'elsewhere'];
+    const values = ['image.repository=nowhere.example.com/sealgate', 'replicas=1'].map((value) => `--set=${value}`);
+    const failed = await here.helm(
+      ...['install', ...elsewhere, '--create-namespace', 'charts/sealgate', ...values, '--timeout=20s'],
+    );
+    expect(failed.code).not.toBe(0);
+    const { stdout } = await here.kubectl('get', 'validatingwebhookconfiguration', '-o', 'name');
+    expect(stdout).toContain('/broken-sealgate');
+    await createsFreely();
+    const removed = await here.helm('uninstall', ...elsewhere, '--wait');
+    expect(removed.code, removed.stderr).toBe(0);
+    const deleted = await here.kubectl('delete', 'namespace', 'elsewhere', '--timeout=180s');
+    expect(deleted.code, deleted.stderr).toBe(0);
+  }, 400_000);
+});
+
 describe('the commands of the README', () => {
   it('install it with its defaults, so that it denies', async () => {
     const script = documented('README.md', 'helm install').replace('YOUR-REGISTRY', SEALGATE_IMAGE.split('/')[0] ?? '');

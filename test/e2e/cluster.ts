@@ -23,7 +23,7 @@ const STORE_KEYS = { accessKeyId: 'e2e', secretAccessKey: 'e2e-secret' };
 export const BUCKET = 'audit';
 export const MIRROR = `s3://${BUCKET}/sealgate`;
 /** More than replicas: one that was released is not given out again. */
-const VOLUMES = 5;
+const VOLUMES = 6;
 
 /** For whatever has to happen sooner or later: pulls, starts, elections on a busy machine. */
 export const SOON = { timeout: 180_000, interval: 500 };

@@ -93,6 +93,7 @@ const OWN = {
   webhook: part({
     enabled: yes,
     failurePolicy: { enum: ['Fail', 'Ignore'] },
+    failOnceAnswered: auto,
     timeoutSeconds: { type: 'integer', minimum: 1, maximum: 30 },
     exemptNamespaces: list(NAMESPACE),
     exemptResources: list(RESOURCE),

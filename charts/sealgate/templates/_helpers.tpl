@@ -66,6 +66,24 @@ app.kubernetes.io/component: server
 {{- if eq (include "sealgate.webhookCertificate" .) "managed" -}}true{{- end -}}
 {{- end -}}
 
+{{- define "sealgate.enforcementAccount" -}}
+{{- printf "%s-enforcement" (include "sealgate.fullname" .) -}}
+{{- end -}}
+
+{{/* "true" while the webhook is to fail closed, and does not yet: until the API server has had an answer, it admits. */}}
+{{- define "sealgate.unanswered" -}}
+{{- $value := .Values.webhook.failOnceAnswered | toString -}}
+{{- $sees := or (eq $value "true") (and (eq $value "auto") (lookup "v1" "Namespace" "" "kube-system")) -}}
+{{- if and .Values.webhook.enabled (eq .Values.webhook.failurePolicy "Fail") $sees -}}
+{{- $live := lookup "admissionregistration.k8s.io/v1" "ValidatingWebhookConfiguration" "" (include "sealgate.fullname" .) -}}
+{{- $fails := false -}}
+{{- range $live.webhooks -}}
+{{- if and (eq .name "admission.sealgate.dev") (eq .failurePolicy "Fail") -}}{{- $fails = true -}}{{- end -}}
+{{- end -}}
+{{- if not $fails -}}true{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "sealgate.managedSecret" -}}
 {{- printf "%s-webhook-ca" (include "sealgate.fullname" .) -}}
 {{- end -}}
