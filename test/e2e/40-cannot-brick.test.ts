@@ -79,10 +79,11 @@ describe('with every replica gone', () => {
         SOON,
       )
       .toContain('denied the request');
-    // Who broke the glass, and for how long, is on record.
+    // Who broke the glass, and for how long, is on record; a replica that heard of the deletion alone learns of the end by a request.
     const findings = async () => {
-      const found = await queried(here, 'sealgate-0', '--kind', 'finding');
-      return ['webhook-deleted', 'webhook-restored'].map((rule) => found.some((each) => each['policy'] === rule));
+      await create(configMap(`asked-${Date.now()}`, 'default'));
+      const of = (rule: string) => queried(here, 'sealgate-0', '--kind', 'finding', '--policy', rule);
+      return [(await of('webhook-deleted')).length > 0, (await of('webhook-restored')).length > 0];
     };
     await expect.poll(findings, SOON).toEqual([true, true]);
   });
