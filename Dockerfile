@@ -23,6 +23,6 @@ ENV PATH=/opt/sealgate/bin \
     SEALGATE_DATA_DIR=/data
 USER 65532:65532
 WORKDIR /data
-EXPOSE 8443 8444 9090
+EXPOSE 8443 8444 8445 9090
 ENTRYPOINT ["node", "--max-semi-space-size=4", "/opt/sealgate/app/src/cli/main.js"]
 CMD ["serve"]

@@ -69,9 +69,10 @@ describe('deleting the namespace', () => {
 });
 
 describe('an installation that does not come about', () => {
-  it('fails and stops nothing', async () => {
+  it('fails, stops nothing, and leaves nothing behind when told so', async () => {
     const elsewhere = ['broken', '--namespace', 'elsewhere'];
-    const values = ['image.repository=nowhere.example.com/sealgate', 'replicas=1'].map((value) => `--set=${value}`);
+    const image = 'image.repository=nowhere.example.com/sealgate';
+    const values = [image, 'replicas=1', 'persistence.whenDeleted=Delete'].map((value) => `--set=${value}`);
     const failed = await here.helm(
       ...['install', ...elsewhere, '--create-namespace', 'charts/sealgate', ...values, '--timeout=20s'],
     );
@@ -81,6 +82,9 @@ describe('an installation that does not come about', () => {
     await createsFreely();
     const removed = await here.helm('uninstall', ...elsewhere, '--wait');
     expect(removed.code, removed.stderr).toBe(0);
+    await expect
+      .poll(async () => (await here.kubectl('get', 'pvc,secret', '-n', 'elsewhere', '-o', 'name')).stdout, SOON)
+      .toBe('');
     const deleted = await here.kubectl('delete', 'namespace', 'elsewhere', '--timeout=180s');
     expect(deleted.code, deleted.stderr).toBe(0);
   }, 400_000);

@@ -10,7 +10,7 @@ import type { ControlPlane, KubectlResult } from '../../tools/cluster/control-pl
 import { NODE_NAME, type NodeCluster, startNode } from '../../tools/cluster/node.ts';
 import { toolPath } from '../../tools/tool-path.ts';
 import { documented } from './documented.ts';
-import { OBJECT_STORE_IMAGE, PAUSE_IMAGE, SEALGATE_IMAGE } from './images.ts';
+import { given, OBJECT_STORE_IMAGE, PAUSE_IMAGE, SEALGATE_IMAGE } from './images.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 export const NAMESPACE = 'sealgate-system';
@@ -74,14 +74,8 @@ export const VALUES = [
   's3.existingSecret=bucket',
 ] as const;
 
-interface Given {
-  readonly dir: string;
-  readonly cgroup: string;
-  readonly images: readonly string[];
-}
-
 async function start(): Promise<Cluster> {
-  const { dir, cgroup, images } = JSON.parse(process.env['SEALGATE_E2E'] ?? 'null') as Given;
+  const { dir, cgroup, images } = given();
   const logs = join(dir, 'logs');
   const auditLog = join(logs, 'audit.log');
   const { plane, processes } = await startNode({

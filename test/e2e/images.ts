@@ -2,7 +2,7 @@
 // the tools alone. No registry takes part.
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { type ToolName, toolPath } from '../../tools/tool-path.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
@@ -17,10 +17,32 @@ const PROGRAM_IMAGES: readonly { readonly name: string; readonly tool: ToolName 
   { name: OBJECT_STORE_IMAGE, tool: 'versitygw' },
 ];
 
+/** What main.ts gives to the tests. */
+export interface Given {
+  readonly dir: string;
+  readonly cgroup: string;
+  readonly images: readonly string[];
+}
+
+export function given(): Given {
+  return JSON.parse(process.env['SEALGATE_E2E'] ?? 'null') as Given;
+}
+
+/** The image of Sealgate among the archives. */
+export function sealgateArchive(): string {
+  const archive = given().images.find((file) => basename(file) === archiveName(SEALGATE_IMAGE));
+  if (archive === undefined) throw new Error('there is no archive of the image');
+  return archive;
+}
+
 const DOCKERFILE = `FROM scratch
 COPY program /program
 ENTRYPOINT ["/program"]
 `;
+
+function archiveName(image: string): string {
+  return `${image.replaceAll(/[/:]/g, '-')}.tar`;
+}
 
 /** Builds all with docker where there is an engine, else with buildah and a store of its own. Returns the archives, in `dir`. */
 export function buildImages(dir: string): string[] {
@@ -35,7 +57,7 @@ export function buildImages(dir: string): string[] {
   }
   const archives: string[] = [];
   const archive = (name: string) => {
-    const file = join(dir, `${name.replaceAll(/[/:]/g, '-')}.tar`);
+    const file = join(dir, archiveName(name));
     if (docker) command('docker', ['save', '--output', file, name], env);
     else command('buildah', ['push', '--storage-driver', 'vfs', name, `docker-archive:${file}:${name}`], env);
     archives.push(file);

@@ -495,6 +495,21 @@ describe('a real API server', () => {
     expect(stderr).toContain(`names the Secret given, which has no key ${lacks} (it has: ${has})`);
   });
 
+  it.each(['serviceMonitor', 'prometheusRule'])(
+    'says what a %s needs that the cluster has not, and makes nothing',
+    async (part) => {
+      const { code, stderr } = helmHere('install', 'sealgate', CHART, `--set=monitoring.${part}.enabled=true`);
+      expect(code).not.toBe(0);
+      expect(stderr).toMatch(
+        /no matches for kind "(ServiceMonitor|PrometheusRule)" in version "monitoring\.coreos\.com\/v1"/,
+      );
+      expect(stderr).toContain('ensure CRDs are installed first');
+      const made = await plane.kubectl(['get', 'statefulset,validatingwebhookconfiguration', '-A', '-o', 'name']);
+      expect(made.stdout).toBe('');
+      helmHere('uninstall', 'sealgate', '--ignore-not-found');
+    },
+  );
+
   it('says that volumes will wait where nothing gives them a StorageClass', async () => {
     const notes = (...args: string[]) => helmHere('install', 'sealgate', CHART, '--dry-run=server', ...args).stdout;
     expect(notes()).toContain('no default StorageClass');
