@@ -526,6 +526,41 @@ describe('a real API server', () => {
     await plane.kubectl(['delete', 'storageclass', 'standard']);
   });
 
+  it('names the namespaces that bring up network and storage of nodes and are not exempt', async () => {
+    const daemonSet = (namespace: string, path: string) => ({
+      apiVersion: 'apps/v1',
+      kind: 'DaemonSet',
+      metadata: { name: 'node', namespace },
+      spec: {
+        selector: { matchLabels: { app: 'node' } },
+        template: {
+          metadata: { labels: { app: 'node' } },
+          spec: {
+            containers: [{ name: 'node', image: 'node' }],
+            volumes: [{ name: 'host', hostPath: { path } }],
+          },
+        },
+      },
+    });
+    for (const [namespace, path] of [
+      ['calico-system', '/opt/cni/bin'],
+      ['longhorn-system', '/var/lib/kubelet/plugins/driver.longhorn.io'],
+      ['kube-system', '/etc/cni/net.d'],
+      ['monitoring', '/proc'],
+    ] as const) {
+      await plane.kubectl(['create', 'namespace', namespace]);
+      const made = await plane.kubectl(['create', '-f', '-'], { input: JSON.stringify(daemonSet(namespace, path)) });
+      expect(made.code, made.stderr).toBe(0);
+    }
+    const notes = (...args: string[]) => helmHere('install', 'sealgate', CHART, '--dry-run=server', ...args).stdout;
+    expect(notes()).toContain('not exempt: calico-system,longhorn-system.');
+    expect(notes()).toContain(
+      "--set 'webhook.exemptNamespaces={kube-system,kube-node-lease,calico-system,longhorn-system}'",
+    );
+    const exempt = '--set=webhook.exemptNamespaces={kube-system,calico-system,longhorn-system}';
+    expect(notes(exempt)).not.toContain('not exempt');
+  });
+
   it('loses its webhook to the removal job, whose account may do nothing else', async () => {
     const all = rendered('full-values.yaml');
     const job = one(all, 'Job', /-removal$/);

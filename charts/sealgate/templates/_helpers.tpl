@@ -228,6 +228,26 @@ capabilities:
 {{- end -}}
 {{- end -}}
 
+{{/* Namespaces, separated by commas, that are not exempt and from which DaemonSets bring the network or the storage of nodes up, by the
+     folders of the node that they write to. */}}
+{{- define "sealgate.forgottenNamespaces" -}}
+{{- $found := list -}}
+{{- if and .Values.webhook.enabled (lookup "v1" "Namespace" "" "kube-system") -}}
+{{- $exempt := append .Values.webhook.exemptNamespaces .Release.Namespace -}}
+{{- $openshift := include "sealgate.openshift" . -}}
+{{- range $set := (lookup "apps/v1" "DaemonSet" "" "").items -}}
+{{- $name := $set.metadata.namespace -}}
+{{- range $set.spec.template.spec.volumes -}}
+{{- $path := (.hostPath | default dict).path | default "" -}}
+{{- if and (regexMatch "^/(opt/cni|etc/cni|var/lib/cni|var/lib/kubelet/plugins)" $path) (not (has $name $exempt)) (not (and $openshift (hasPrefix "openshift-" $name))) -}}
+{{- $found = append $found $name -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $found | uniq | sortAlpha | join "," -}}
+{{- end -}}
+
 {{/* What no schema can say. */}}
 {{/* The resources that policies may look at, as a JSON array. */}}
 {{- define "sealgate.inventory" -}}
