@@ -62,3 +62,33 @@ it("OpenShift's own namespaces do not wait for it, those of users do", async () 
   expect(await create(namespaces[1])).toContain('failed calling webhook');
   await plane.removeWebhook();
 });
+
+it('network plugins go on giving addresses to pods, and their policies wait', async () => {
+  const group = 'crd.projectcalico.org';
+  const kinds = { ipamblocks: 'IPAMBlock', globalnetworkpolicies: 'GlobalNetworkPolicy' };
+  for (const [plural, kind] of Object.entries(kinds)) {
+    const schema = { openAPIV3Schema: { type: 'object' } };
+    const definition = {
+      apiVersion: 'apiextensions.k8s.io/v1',
+      kind: 'CustomResourceDefinition',
+      metadata: { name: `${plural}.${group}` },
+      spec: {
+        ...{ group, scope: 'Cluster', names: { plural, kind } },
+        versions: [{ name: 'v1', served: true, storage: true, schema }],
+      },
+    };
+    await expect
+      .poll(async () => (await plane.kubectl(['create', '-f', '-'], { input: JSON.stringify(definition) })).stderr)
+      .toMatch(/^$|AlreadyExists/);
+    const established = ['wait', `crd/${plural}.${group}`, '--for=condition=Established', '--timeout=60s'];
+    expect((await plane.kubectl(established)).code).toBe(0);
+  }
+  await register();
+  const create = async (kind: string) => {
+    const object = { apiVersion: `${group}/v1`, kind, metadata: { name: 'x' } };
+    return (await plane.kubectl(['create', '-f', '-'], { input: JSON.stringify(object) })).stderr;
+  };
+  expect(await create(kinds.ipamblocks)).toBe('');
+  expect(await create(kinds.globalnetworkpolicies)).toContain('failed calling webhook');
+  await plane.removeWebhook();
+});
