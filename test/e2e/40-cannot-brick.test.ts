@@ -71,7 +71,8 @@ describe('with every replica gone', () => {
         SOON,
       )
       .toBe(0);
-    const upgraded = await upgrade(here, 'podAnnotations.round=two');
+    // With the job that Helm 3 needs when it uninstalls; it is there from now on.
+    const upgraded = await upgrade(here, 'removalHook=true');
     expect(upgraded.code, upgraded.stderr).toBe(0);
     await expect
       .poll(

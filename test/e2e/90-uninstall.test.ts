@@ -21,7 +21,10 @@ const createsFreely = () =>
     .toBe('');
 
 describe('helm uninstall', () => {
-  it('removes the webhook and keeps volumes and audit certificates', async () => {
+  it('removes the webhook, here by its job, and keeps volumes and audit certificates', async () => {
+    expect((await here.helm('get', 'hooks', 'sealgate', '--namespace', NAMESPACE)).stdout).toContain(
+      'sealgate-removal',
+    );
     const removed = await here.helm('uninstall', 'sealgate', '--namespace', NAMESPACE, '--wait');
     expect(removed.code, removed.stderr).toBe(0);
     expect(await webhook()).toBe('');

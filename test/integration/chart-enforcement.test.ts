@@ -52,10 +52,13 @@ const patchClients = async (...clients: object[]) => {
 
 beforeAll(async () => {
   [plane, gate] = await Promise.all([
-    startControlPlane({ dir: join(dir, 'plane') }),
+    startControlPlane({ dir: join(dir, 'plane'), users: [{ name: 'carol', role: 'view' }] }),
     startSealgate({ dataDir: join(dir, 'data') }),
   ]);
   await plane.kubectl(['create', 'namespace', NAMESPACE]);
+  const roles = ['clusterrole', 'roles', '--verb=create', '--resource=clusterroles.rbac.authorization.k8s.io'];
+  for (const what of [roles, ['clusterrolebinding', 'roles', '--clusterrole=roles', '--user=carol']])
+    expect((await plane.kubectl(['create', ...what])).stderr).toBe('');
 });
 afterAll(async () => {
   await plane?.stop();
@@ -154,14 +157,31 @@ describe('a new installation', () => {
     expect(await policies()).toEqual(['admission.sealgate.dev Ignore', 'answers.sealgate.dev Fail']);
   });
 
+  it('lets helm upgrade pass while nobody answers: it may be what mends Sealgate', async () => {
+    const values = ['webhook.failOnceAnswered=false', 'webhook.certificate.source=managed', 'removalHook=true'];
+    const resource = 'settings.inventory.resources[0]';
+    const inventory = ['version=v1', 'resource=pods'].map((value) => `${resource}.${value}`);
+    expect(upgrade(...values).code).toBe(0);
+    await expect.poll(async () => (await creates()).stderr).toContain('failed calling webhook');
+    const mended = upgrade(...values, ...inventory, 'replicas=2');
+    expect(mended.code, mended.stderr).toBe(0);
+    // Nobody else may make use of those names.
+    const role = ['create', 'clusterrole', 'sealgate-enforcement', '--verb=get', '--resource=pods'];
+    await expect
+      .poll(async () => (await plane.kubectl(role, { user: 'carol' })).stderr)
+      .toContain('this belongs to Sealgate');
+  });
+
   it('can be put back after the glass was broken, by a deletion or by a patch', async () => {
     const object = ['validatingwebhookconfiguration', 'sealgate'];
+    await plane.kubectl(['delete', ...object]);
     const open = JSON.stringify([{ op: 'replace', path: '/webhooks/0/failurePolicy', value: 'Ignore' }]);
     for (const glass of [
       ['delete', ...object],
       ['patch', ...object, '--type=json', '-p', open],
     ]) {
-      expect(upgrade('webhook.failOnceAnswered=false').code).toBe(0);
+      const closed = upgrade('webhook.failOnceAnswered=false');
+      expect(closed.code, closed.stderr).toBe(0);
       expect(await policies()).toEqual(['admission.sealgate.dev Fail']);
       const broken = await plane.kubectl(glass);
       expect(broken.code, broken.stderr).toBe(0);
@@ -177,6 +197,6 @@ describe('a new installation', () => {
     expect(closed.code, closed.stderr).toBe(0);
     expect(await policies()).toEqual(['admission.sealgate.dev Fail']);
     expect(render()).toContain('failurePolicy: Fail');
-    expect(render()).not.toMatch(/failurePolicy: Ignore|enforcement|answers\.sealgate\.dev/);
+    expect(render()).not.toMatch(/failurePolicy: Ignore|component: enforcement|answers\.sealgate\.dev/);
   });
 });

@@ -70,6 +70,12 @@ app.kubernetes.io/component: server
 {{- printf "%s-enforcement" (include "sealgate.fullname" .) -}}
 {{- end -}}
 
+{{/* Names of all ClusterRoles and ClusterRoleBindings that the release may have, as CEL. */}}
+{{- define "sealgate.clusterRoles" -}}
+{{- $full := include "sealgate.fullname" . -}}
+[{{ range $i, $part := list "certificate" "enforcement" "inventory" "removal" }}{{ if $i }}, {{ end }}'{{ $full }}-{{ $part }}'{{ end }}]
+{{- end -}}
+
 {{/* "true" while the webhook is to fail closed, and does not yet: until the API server has had an answer, it admits. */}}
 {{- define "sealgate.unanswered" -}}
 {{- $value := .Values.webhook.failOnceAnswered | toString -}}
