@@ -50,10 +50,19 @@ const patchClients = async (...clients: object[]) => {
   expect(code, stderr).toBe(0);
 };
 
+/** A denial is an answer as good as any; the end-to-end test has the other kind. */
+const STRICT = `package admission.no_questions
+
+deny contains "nobody asks who they are" if input.request.kind.kind == "SelfSubjectReview"
+`;
+
 beforeAll(async () => {
+  const policyDir = join(dir, 'policies');
+  mkdirSync(policyDir);
+  writeFileSync(join(policyDir, 'strict.rego'), STRICT);
   [plane, gate] = await Promise.all([
     startControlPlane({ dir: join(dir, 'plane'), users: [{ name: 'carol', role: 'view' }] }),
-    startSealgate({ dataDir: join(dir, 'data') }),
+    startSealgate({ dataDir: join(dir, 'data'), policyDir }),
   ]);
   await plane.kubectl(['create', 'namespace', NAMESPACE]);
   const roles = ['clusterrole', 'roles', '--verb=create', '--resource=clusterroles.rbac.authorization.k8s.io'];
@@ -134,6 +143,7 @@ describe('a new installation', () => {
     const reader = LedgerReader.open(join(gate.dataDir, 'ledger'));
     const decisions = [...reader.entries(0, 0)].filter(({ leaf }) => leaf.kind === 'decision');
     expect(decisions.some(({ body }) => body.includes('SelfSubjectReview') && body.includes(ACCOUNT))).toBe(true);
+    expect(decisions.every(({ leaf }) => leaf.allowed === false)).toBe(true);
     reader.close();
     await patchClients(before[0]);
     await expect.poll(async () => (await creates()).stderr).toContain('failed calling webhook');

@@ -22,9 +22,9 @@ function call(method, path, body, type = 'application/json') {
     const sent = request({ host, port, path, method, headers, ca: read('ca.crt'), timeout: 60_000 });
     sent.on('timeout', () => sent.destroy(new Error('no answer within a minute')));
     sent.on('error', reject);
-    sent.on('response', async (response) => {
-      const text = (await response.setEncoding('utf8').toArray()).join('');
-      resolve({ status: response.statusCode, text });
+    sent.on('response', (response) => {
+      const whole = response.setEncoding('utf8').toArray();
+      whole.then((parts) => resolve({ status: response.statusCode, text: parts.join('') }), reject);
     });
     sent.end(body && JSON.stringify(body));
   });
@@ -41,12 +41,13 @@ function failure({ status, text }) {
   return new Error(`HTTP ${status} ${reason}`);
 }
 
-/** Throws when the API server has no answer of Sealgate. A denial is one, too. */
+/** Throws when the API server has no answer of Sealgate. A policy's denial is one, too; that nothing can be recorded (503) is none. */
 async function ask() {
   const review = { apiVersion: 'authentication.k8s.io/v1', kind: 'SelfSubjectReview' };
   const answer = await call('POST', '/apis/authentication.k8s.io/v1/selfsubjectreviews', review);
   const reason = failure(answer);
-  if (answer.status !== 201 && !reason.message.includes(`webhook "${probe}" denied the request`)) throw reason;
+  const denied = answer.status === 403 && reason.message.includes(`webhook "${probe}" denied the request`);
+  if (answer.status !== 201 && !denied) throw reason;
 }
 
 async function current() {
