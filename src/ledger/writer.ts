@@ -1,5 +1,5 @@
 // The writer: takes what waits, commits it, answers. It belongs to the thread on which decisions are made, so that nothing
-// has to be handed over between a verdict and its record (docs/decisions/0010-one-thread.md).
+// has to be handed over between a verdict and its record (docs/decisions/0011-one-thread.md).
 import type { Clock } from '../lib/clock.ts';
 import { messageOf, SealgateError } from '../lib/errors.ts';
 import { shardNumberOf } from './files.ts';
