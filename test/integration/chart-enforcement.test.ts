@@ -101,6 +101,7 @@ describe('a new installation', () => {
   it('admits what nobody answers, and says so when the job gives up', async () => {
     const installed = upgrade();
     expect(installed.code, installed.stderr).toBe(0);
+    expect(installed.stdout).toContain('The webhook began with failurePolicy Ignore');
     expect(await policies()).toEqual(['admission.sealgate.dev Ignore', 'answers.sealgate.dev Fail']);
 
     const hooks = parseAllDocuments(helmHere('get', 'hooks', 'sealgate').stdout)
@@ -155,6 +156,7 @@ describe('a new installation', () => {
     for (const values of [[], ['replicas=3']]) {
       const upgraded = upgrade(...values);
       expect(upgraded.code, upgraded.stderr).toBe(0);
+      expect(upgraded.stdout).not.toContain('failurePolicy Ignore');
       expect(await policies()).toEqual(['admission.sealgate.dev Fail']);
       expect(helmHere('get', 'hooks', 'sealgate').stdout).not.toContain(ACCOUNT);
     }
