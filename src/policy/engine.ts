@@ -80,14 +80,13 @@ export async function startBundle(
   return new Engine(bundle.info, rules, pool, here, data, options);
 }
 
-/** Undefined where the module has to be left to the workers. */
 async function openHere(
   wasm: Uint8Array,
   setup: Omit<WorkerSetup, 'stage'>,
   data: DataDocument<object | undefined>,
-): Promise<InThread | undefined> {
+): Promise<InThread> {
   const module = await WebAssembly.compile(meterModule(wasm));
-  return InThread.open({ setup: { ...setup, module }, data });
+  return new InThread({ setup: { ...setup, module }, data });
 }
 
 /** What is known so far of one request. */

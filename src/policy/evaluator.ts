@@ -48,11 +48,6 @@ export class Evaluator {
     this.instance = this.create();
   }
 
-  /** What the module asks of the host. */
-  get builtins(): readonly string[] {
-    return (this.instance ?? this.dropped)?.builtinNames ?? [];
-  }
-
   /** Bytes up to the end of the data in the instance's memory. */
   get dataBytes(): number {
     return (this.instance ?? this.dropped)?.dataBytes ?? 0;

@@ -1,5 +1,5 @@
-// Which of the host's built-ins may run for long on a small input. They are JavaScript, which no fuel stops: a policy that
-// uses one belongs in a thread that can be terminated. The others take time in proportion to what they are given.
+// Which of the host's built-ins may run for long on a small input. They are JavaScript, which no fuel stops: a rule that
+// calls one belongs in a thread that can be terminated. The others take time in proportion to what they are given.
 
 /** The reason, and the built-ins that it holds for. Times are those of arguments of 64 KB made for the purpose. */
 const HEAVY: readonly (readonly [reason: string, names: readonly string[]])[] = [
@@ -10,6 +10,7 @@ const HEAVY: readonly (readonly [reason: string, names: readonly string[]])[] = 
     ['regex.find_n', 'regex.replace', 'regex.split', 'regex.template_match'],
   ],
   ['each part of one expression is tried with each of the other: seconds', ['regex.globs_match']],
+  ['templates may loop within loops', ['strings.render_template']],
   ['a graph has exponentially many paths', ['graph.reachable_paths']],
   ['each member is looked for among all others: a tenth of a second', ['object.subset']],
   ['each operation copies what its path leads through', ['json.patch']],
@@ -43,9 +44,3 @@ const HEAVY: readonly (readonly [reason: string, names: readonly string[]])[] = 
 ];
 
 export const HEAVY_BUILTINS: ReadonlySet<string> = new Set(HEAVY.flatMap(([, names]) => names));
-
-/** Whether any of these built-ins, which a module asks the host for by its export `builtins`, may run for long. */
-export function needsThread(builtins: Iterable<string>): boolean {
-  for (const name of builtins) if (HEAVY_BUILTINS.has(name)) return true;
-  return false;
-}

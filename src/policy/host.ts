@@ -5,6 +5,7 @@ import * as sdk from '@open-policy-agent/opa-wasm';
 import { BuiltinError } from './builtins/error.ts';
 import { HOST_BUILTINS } from './builtins/registry.ts';
 import type { Builtin, BuiltinContext } from './builtins/types.ts';
+import { HEAVY_BUILTINS } from './heavy-builtins.ts';
 import { FUEL_EXPORT } from './meter.ts';
 import { RegoObject, RegoSet, type Value, writeValue } from './terms.ts';
 import { parseValue } from './terms-parse.ts';
@@ -88,8 +89,6 @@ interface Staged {
 export class PolicyInstance {
   private readonly memory: WebAssembly.Memory;
   private readonly exports: Exports;
-  /** What the module asks of the host. */
-  readonly builtinNames: readonly string[];
   /** By the numbers that the module gave them. */
   private readonly builtins: (Builtin | undefined)[] = [];
   /** Heap pointer below the data. */
@@ -114,13 +113,12 @@ export class PolicyInstance {
     this.exports = instance.exports as unknown as Exports;
     const version = this.exports.opa_wasm_abi_version.value;
     if (version !== 1) throw new PolicyAbort(`the module has ABI version ${version}, this host version 1`);
-    const numbers = this.numbers(this.exports.builtins());
-    this.builtinNames = [...numbers.keys()];
-    for (const [name, id] of numbers) {
+    for (const [name, id] of this.numbers(this.exports.builtins())) {
       const call = HOST_BUILTINS.get(name);
       if (call === undefined)
         throw new PolicyAbort(`the module needs the built-in ${name}, which this host does not have`);
-      this.builtins[id] = call;
+      // What no fuel stops is not begun where there is any.
+      this.builtins[id] = this.isMetered && HEAVY_BUILTINS.has(name) ? () => this.spend(UNMETERED) : call;
     }
     const minor = this.exports.opa_wasm_abi_minor_version.value;
     const policy = new LoadedPolicy({ instance, module }, this.memory, minor) as unknown as Loaded;
@@ -187,12 +185,21 @@ export class PolicyInstance {
     own.value = fuel;
   }
 
-  /** Takes the fuel for a text that a built-in of the host is given or gives, and stops when there is not enough. */
+  private get isMetered(): boolean {
+    return this.exports[FUEL_EXPORT] !== undefined;
+  }
+
+  /** Takes the fuel for a text that a built-in of the host is given or gives. */
   private pay(bytes: number): void {
+    if (this.isMetered) this.spend(BigInt(bytes) * FUEL_PER_BYTE);
+  }
+
+  /** Stops when there is not enough. */
+  private spend(fuel: bigint): undefined {
     const own = this.exports[FUEL_EXPORT];
     if (own === undefined) return;
-    own.value -= BigInt(bytes) * FUEL_PER_BYTE;
-    if (own.value < 0n) throw new PolicyAbort('the fuel was used up by what a built-in of the host would have to read');
+    own.value -= fuel;
+    if (own.value < 0n) throw new PolicyAbort('a built-in of the host used up the fuel');
   }
 
   /** Whether the fuel was used up, which is then why the module stopped. */
@@ -246,7 +253,7 @@ export class PolicyInstance {
   private change(act: () => void): void {
     const { exports } = this;
     // Data are not an evaluation's.
-    if (exports[FUEL_EXPORT] !== undefined) this.refuel(UNMETERED);
+    if (this.isMetered) this.refuel(UNMETERED);
     exports.opa_heap_ptr_set(this.dataTop);
     exports.opa_heap_blocks_restore();
     act();

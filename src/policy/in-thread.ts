@@ -1,11 +1,11 @@
 // Evaluates requests on the thread that received them, which spares them two changes of threads. What keeps that safe is the
-// metered module: an evaluation that uses up its fuel stops, and the request goes to a worker, which can be terminated.
+// metered module: an evaluation that uses up its fuel, or calls a built-in that no fuel stops, ends, and the request goes to a worker,
+// which can be terminated.
 import { systemClock } from '../lib/clock.ts';
 import type { DataDocument, DataOp } from './data-document.ts';
 import { DataFeed } from './data-feed.ts';
 import { MEMORY_FACTOR, RELOAD_DELAY_MS, SLACK_BYTES, SLACK_FACTOR } from './data-memory.ts';
 import { Evaluator, OutOfFuel } from './evaluator.ts';
-import { needsThread } from './heavy-builtins.ts';
 import {
   type DataPart,
   type Reply,
@@ -64,18 +64,11 @@ export class InThread {
   /** Those that were stopped for want of fuel. */
   stopped = 0;
 
-  private constructor(options: InThreadOptions) {
+  /** Throws what an instance of the module throws. */
+  constructor(options: InThreadOptions) {
     this.#options = options;
     this.#lane = this.#newLane();
     this.#unsubscribe = options.data.subscribe((ops, revision) => this.#update(ops, revision));
-  }
-
-  /** Undefined for a module that asks the host for what no fuel stops. Throws what an instance of the module throws. */
-  static open(options: InThreadOptions): InThread | undefined {
-    const inThread = new InThread(options);
-    if (!needsThread(inThread.#lane.evaluator.builtins)) return inThread;
-    inThread.close();
-    return undefined;
   }
 
   /** What the rules say of the input, or undefined: then workers have to be asked. */

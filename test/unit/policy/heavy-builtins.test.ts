@@ -1,17 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { HOST_BUILTINS } from '../../../src/policy/builtins/registry.ts';
-import { HEAVY_BUILTINS, needsThread } from '../../../src/policy/heavy-builtins.ts';
+import { HEAVY_BUILTINS } from '../../../src/policy/heavy-builtins.ts';
 
 describe('the built-ins that may run for long', () => {
   it('are built-ins of the host', () => {
     const unknown = [...HEAVY_BUILTINS].filter((name) => !HOST_BUILTINS.has(name));
     expect(unknown).toEqual([]);
-  });
-
-  it('make a policy need a thread of its own, and no others do', () => {
-    expect(needsThread([])).toBe(false);
-    expect(needsThread(['sprintf', 'time.now_ns'])).toBe(false);
-    expect(needsThread(['sprintf', 'regex.replace'])).toBe(true);
   });
 
   it('are all that are not in the list of those that are known to be quick', () => {
