@@ -89,10 +89,16 @@ async function openHere(
   return new InThread({ setup: { ...setup, module }, data });
 }
 
-/** What is known so far of one request. */
-interface Progress {
-  readonly replies: { readonly reply: Reply; readonly rules: readonly number[] }[];
-  readonly failures: RuleFailure[];
+/** Most requests have no results, no failures and no prints. */
+const NONE: readonly never[] = [];
+
+/** What came of the rules of one request. */
+interface Outcome {
+  /** Of those that ran to their end, and which these are; undefined where none did. */
+  readonly reply: Reply | undefined;
+  readonly rules: readonly number[];
+  /** Of those that were cut off. */
+  readonly cutOff: readonly RuleFailure[];
 }
 
 class Engine implements PolicyEngine {
@@ -135,15 +141,12 @@ class Engine implements PolicyEngine {
     const started = performance.now();
     if (this.closed) throw new SealgateError('POLICY_OVERLOADED', 'the policy engine is closed');
     const selected = this.index.select(facts);
-    const progress: Progress = { replies: [], failures: [] };
+    let reply: Reply | undefined;
     if (selected.length > 0) {
-      const reply = this.here?.run(selected, input);
+      reply = this.here?.run(selected, input);
       if (reply === undefined) return this.elsewhere(selected, input, deadline, started);
-      progress.replies.push({ reply, rules: selected });
-      this.counters.recycled += reply.recycled;
     }
-    this.counters.evaluations++;
-    return this.verdict(selected, progress, performance.now() - started);
+    return this.verdict(selected, { reply, rules: selected, cutOff: [] }, started);
   }
 
   /** In the workers. */
@@ -153,10 +156,7 @@ class Engine implements PolicyEngine {
     deadline: number,
     started: number,
   ): Promise<Evaluation> {
-    const progress: Progress = { replies: [], failures: [] };
-    await this.runAll(selected, input, deadline, progress);
-    this.counters.evaluations++;
-    return this.verdict(selected, progress, performance.now() - started);
+    return this.verdict(selected, await this.runAll(selected, input, deadline), started);
   }
 
   stats(): EngineStats {
@@ -182,22 +182,15 @@ class Engine implements PolicyEngine {
    * Runs the rules; when a policy had to be cut off, the others run again without it, as long as the deadline leaves
    * time.
    */
-  private async runAll(
-    selected: readonly number[],
-    input: Uint8Array,
-    deadline: number,
-    progress: Progress,
-  ): Promise<void> {
-    let todo = selected;
-    while (todo.length > 0) {
-      const result = await this.runOnce(todo, input, deadline - DEADLINE_MARGIN_MS, progress.failures.length > 0);
-      if (result.type === 'reply') {
-        progress.replies.push({ reply: result.reply, rules: todo });
-        this.counters.recycled += result.reply.recycled;
-        return;
-      }
-      todo = this.failCulprit(todo, result, progress.failures);
+  private async runAll(selected: readonly number[], input: Uint8Array, deadline: number): Promise<Outcome> {
+    let rules = selected;
+    const cutOff: RuleFailure[] = [];
+    while (rules.length > 0) {
+      const result = await this.runOnce(rules, input, deadline - DEADLINE_MARGIN_MS, cutOff.length > 0);
+      if (result.type === 'reply') return { reply: result.reply, rules, cutOff };
+      rules = this.failCulprit(rules, result, cutOff);
     }
+    return { reply: undefined, rules, cutOff };
   }
 
   private async runOnce(
@@ -237,11 +230,29 @@ class Engine implements PolicyEngine {
     return culprit === undefined ? [] : todo.filter((rule) => this.rule(rule).policy !== culprit);
   }
 
-  private verdict(selected: readonly number[], progress: Progress, ms: number): Evaluation {
-    const { failures } = progress;
-    const replies = progress.replies.map(({ reply }) => reply);
-    const outcomes = replies.flatMap((reply) => reply.outcomes);
-    const results = outcomes.flatMap(({ rule, members }): PolicyResult[] => {
+  private verdict(selected: readonly number[], { reply, rules, cutOff }: Outcome, started: number): Evaluation {
+    this.counters.evaluations++;
+    this.counters.recycled += reply?.recycled ?? 0;
+    const results = reply === undefined || reply.outcomes.length === 0 ? NONE : this.results(reply.outcomes);
+    const failed = reply === undefined || reply.failures.length === 0 ? cutOff : [...cutOff, ...reply.failures];
+    const failures = failed.length === 0 ? NONE : mergeFailures(failed.map((failure) => this.failure(failure)));
+    const prints = reply === undefined || reply.prints.length === 0 ? NONE : this.prints(reply.prints);
+    const evaluation = {
+      allowed: !results.some(isDenial) && !failures.some(isDenial),
+      results,
+      failures,
+      prints,
+      evaluated: this.policiesOf(selected),
+      times: reply === undefined ? NONE : this.times(rules, reply.ms),
+      bundle: this.bundle.digest,
+      ms: performance.now() - started,
+    };
+    const revision = reply?.revision ?? 0;
+    return revision === 0 ? evaluation : { ...evaluation, data: { revision, about: this.data.about(revision) } };
+  }
+
+  private results(outcomes: Reply['outcomes']): PolicyResult[] {
+    return outcomes.flatMap(({ rule, members }) => {
       const { policy, rule: name, action, severity, controls, remediation } = this.rule(rule);
       const common = {
         policy,
@@ -253,35 +264,34 @@ class Engine implements PolicyEngine {
       };
       return members.map((member) => ({ ...common, ...member }));
     });
-    const failed = [...failures, ...replies.flatMap((reply) => reply.failures)].map((failure) => this.failure(failure));
-    const prints = replies
-      .flatMap((reply) => reply.prints)
-      .map(({ rule, message }): PolicyPrint => ({ policy: this.rule(rule).policy, message }));
-    const revision = replies.at(-1)?.revision ?? 0;
-    const denied =
-      results.some((result) => result.action === 'deny') || failed.some((failure) => failure.action === 'deny');
-    return {
-      allowed: !denied,
-      results,
-      failures: mergeFailures(failed),
-      prints,
-      evaluated: [...new Set(selected.map((rule) => this.rule(rule).policy))],
-      times: this.times(progress),
-      bundle: this.bundle.digest,
-      ...(revision === 0 ? {} : { data: { revision, about: this.data.about(revision) } }),
-      ms,
-    };
   }
 
-  private times({ replies }: Progress): PolicyTime[] {
-    const times = new Map<string, number>();
-    for (const { reply, rules } of replies) {
-      rules.forEach((rule, i) => {
-        const { policy } = this.rule(rule);
-        times.set(policy, (times.get(policy) ?? 0) + (reply.ms[i] ?? 0));
-      });
+  private prints(prints: Reply['prints']): PolicyPrint[] {
+    return prints.map(({ rule, message }) => ({ policy: this.rule(rule).policy, message }));
+  }
+
+  /** Each once: the rules are in order, and those of a policy next to one another. */
+  private policiesOf(rules: readonly number[]): string[] {
+    const policies: string[] = [];
+    for (const rule of rules) {
+      const { policy } = this.rule(rule);
+      if (policy !== policies.at(-1)) policies.push(policy);
     }
-    return [...times].map(([policy, ms]) => ({ policy, ms }));
+    return policies;
+  }
+
+  private times(rules: readonly number[], ms: readonly number[]): PolicyTime[] {
+    const times: { policy: string; ms: number }[] = [];
+    let last: { policy: string; ms: number } | undefined;
+    for (let i = 0; i < rules.length; i++) {
+      const { policy } = this.rule(rules[i] as number);
+      if (last?.policy !== policy) {
+        last = { policy, ms: 0 };
+        times.push(last);
+      }
+      last.ms += ms[i] ?? 0;
+    }
+    return times;
   }
 
   private failure({ rule, code, message }: RuleFailure): PolicyFailure {
@@ -294,6 +304,10 @@ class Engine implements PolicyEngine {
     if (rule === undefined) throw new RangeError(`no rule ${index}`);
     return rule;
   }
+}
+
+function isDenial({ action }: { readonly action: string }): boolean {
+  return action === 'deny';
 }
 
 function describeEnd(

@@ -27,6 +27,8 @@ export class OutOfFuel extends Error {
   override readonly name = 'OutOfFuel';
 }
 
+type Lasting = Pick<BuiltinContext, 'regexes' | 'zones'>;
+
 export class Evaluator {
   private readonly setup: WorkerSetup;
   private readonly stage: Int32Array;
@@ -38,7 +40,7 @@ export class Evaluator {
   private revision = 0;
   /** Of the job at hand. */
   private fuel: bigint | undefined;
-  private readonly lasting: Pick<BuiltinContext, 'regexes' | 'zones'> = { regexes: new Map(), zones: new Map() };
+  private readonly lasting: Lasting = { regexes: new Map(), zones: new Map() };
   private recycled = 0;
 
   constructor(setup: WorkerSetup, now: () => bigint) {
@@ -87,7 +89,9 @@ export class Evaluator {
     const outcomes: RuleOutcome[] = [];
     const failures: RuleFailure[] = [];
     const prints: { rule: number; message: string }[] = [];
-    const shared = { ...this.lasting, now: this.now(), fixed: new Map<string, Value>(), random: randomBytes };
+    // Of the rule at hand: its prints are told apart by it.
+    let current = STAGE_INPUT;
+    const context = new JobContext(this.lasting, this.now, (line) => addPrint(prints, current, line));
     const ms: number[] = [];
     let ready = false;
     if (this.instance !== undefined) this.fuelled(this.instance);
@@ -102,8 +106,8 @@ export class Evaluator {
         if (!ready) this.instance.setInput(job.input);
         ready = true;
         this.enter(rule);
+        current = rule;
         began = performance.now();
-        const context: BuiltinContext = { ...shared, print: (line) => addPrint(prints, rule, line) };
         const members = membersOf(name, this.instance.evaluate(entrypoint, context));
         if (members.length > 0) outcomes.push({ rule, members });
       } catch (error) {
@@ -168,6 +172,34 @@ export class Evaluator {
     this.dropped = this.instance ?? this.dropped;
     this.instance = undefined;
     this.recycled++;
+  }
+}
+
+/** What built-ins use in one job. */
+class JobContext implements BuiltinContext {
+  readonly regexes: BuiltinContext['regexes'];
+  readonly zones: BuiltinContext['zones'];
+  readonly random = randomBytes;
+  readonly print: BuiltinContext['print'];
+  readonly #clock: () => bigint;
+  #now: bigint | undefined;
+  #fixed: Map<string, Value> | undefined;
+
+  constructor({ regexes, zones }: Lasting, clock: () => bigint, print: BuiltinContext['print']) {
+    this.regexes = regexes;
+    this.zones = zones;
+    this.#clock = clock;
+    this.print = print;
+  }
+
+  get now(): bigint {
+    this.#now ??= this.#clock();
+    return this.#now;
+  }
+
+  get fixed(): Map<string, Value> {
+    this.#fixed ??= new Map();
+    return this.#fixed;
   }
 }
 

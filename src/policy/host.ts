@@ -13,6 +13,7 @@ import { parseValue } from './terms-parse.ts';
 /** The SDK's ES module has this class only on its default export, and its types only beside it. */
 const { LoadedPolicy } = (sdk as unknown as { readonly default: typeof sdk }).default;
 
+const BACKSLASH = 0x5c;
 const PAGE = 65_536;
 const INITIAL_PAGES = 16;
 /** What evaluations on one input may leave behind before the heap is reset. */
@@ -88,6 +89,7 @@ interface Staged {
  */
 export class PolicyInstance {
   private readonly memory: WebAssembly.Memory;
+  private view = new Uint8Array(0);
   private readonly exports: Exports;
   /** By the numbers that the module gave them. */
   private readonly builtins: (Builtin | undefined)[] = [];
@@ -213,6 +215,12 @@ export class PolicyInstance {
     return this.memory.buffer.byteLength;
   }
 
+  /** The memory. A view ends, and is then empty, when the memory grows: not to be kept. */
+  private get bytes(): Uint8Array<ArrayBuffer> {
+    if (this.view.length === 0) this.view = new Uint8Array(this.memory.buffer);
+    return this.view;
+  }
+
   /** Parses the JSON document that the following evaluations see. */
   setInput(json: Uint8Array): void {
     this.exports.opa_heap_ptr_set(this.dataTop);
@@ -242,9 +250,9 @@ export class PolicyInstance {
     exports.opa_eval_ctx_set_data(evaluation, this.dataAddress);
     exports.opa_eval_ctx_set_entrypoint(evaluation, id);
     if (exports.eval(evaluation) !== 0) throw new PolicyAbort('the evaluation failed');
-    const text = this.textAt(exports.opa_value_dump(exports.opa_eval_ctx_get_result(evaluation)));
-    if (text === EMPTY_SET_RESULT) return EMPTY_SET;
-    const results = parseValue(text);
+    const dumped = exports.opa_value_dump(exports.opa_eval_ctx_get_result(evaluation));
+    if (this.standsAt(dumped, EMPTY_SET_RESULT)) return EMPTY_SET;
+    const results = parseValue(this.textAt(dumped));
     if (!(results instanceof RegoSet)) throw new PolicyAbort('the module gave no set of results');
     return results;
   }
@@ -267,7 +275,7 @@ export class PolicyInstance {
   private parseFreed(json: Uint8Array): number {
     const text = hasSurrogateEscape(json) ? withoutLoneSurrogates(json) : json;
     const address = this.exports.opa_malloc(text.length);
-    new Uint8Array(this.memory.buffer).set(text, address);
+    this.bytes.set(text, address);
     const value = this.exports.opa_json_parse(address, text.length);
     this.exports.opa_free(address);
     return value;
@@ -338,18 +346,25 @@ export class PolicyInstance {
 
   private parse(text: Uint8Array, parser: (address: number, length: number) => number): number {
     const address = this.exports.opa_malloc(text.length);
-    new Uint8Array(this.memory.buffer).set(text, address);
+    this.bytes.set(text, address);
     return parser(address, text.length);
   }
 
   /** A NUL-terminated UTF-8 string. */
   private textAt(address: number, maxBytes = Number.MAX_SAFE_INTEGER, paid = false): string {
-    const bytes = new Uint8Array(this.memory.buffer);
+    const { bytes } = this;
     const end = bytes.indexOf(0, address);
     if (paid) this.pay(end - address);
     if (end - address > maxBytes)
       throw new PolicyAbort(`a value of ${end - address} bytes is too large for a built-in of the host`);
     return decoder.decode(bytes.subarray(address, end));
+  }
+
+  /** Whether the memory holds these bytes at the address. */
+  private standsAt(address: number, wanted: Uint8Array): boolean {
+    const { bytes } = this;
+    for (let i = 0; i < wanted.length; i++) if (bytes[address + i] !== wanted[i]) return false;
+    return true;
   }
 
   private numbers(address: number): Map<string, number> {
@@ -377,7 +392,7 @@ const FUEL_PER_BYTE = 2000n;
 const MAX_ARGUMENT_BYTES = 32 * 1024 * 1024;
 
 /** How the module dumps a rule that has no member: by far the most frequent result, so it is not parsed. */
-const EMPTY_SET_RESULT = '{{"result": set()}}';
+const EMPTY_SET_RESULT = Buffer.from('{{"result": set()}}\0');
 const EMPTY_SET = new RegoSet([new RegoObject([['result', new RegoSet([])]])]);
 
 /**
@@ -392,6 +407,8 @@ function withoutLoneSurrogates(json: Uint8Array): Uint8Array {
 }
 
 function hasSurrogateEscape(json: Uint8Array): boolean {
+  // Most texts have no backslash at all, and no search is as quick as that for one byte.
+  if (!json.includes(BACKSLASH)) return false;
   const bytes = Buffer.from(json.buffer, json.byteOffset, json.byteLength);
   return bytes.includes('\\ud') || bytes.includes('\\uD');
 }

@@ -73,6 +73,7 @@ function listed(values: readonly string[], value: string): boolean {
 
 /** Rules by kind, so that a request is held against few of many policies. */
 export class MatchIndex {
+  /** With those of any kind; ascending. */
   private readonly byKind = new Map<string, number[]>();
   private readonly anyKind: number[] = [];
   private readonly rules: readonly Match[];
@@ -82,12 +83,13 @@ export class MatchIndex {
     rules.forEach((match, index) => {
       const kinds = match.kinds?.flatMap((entry) => entry.kinds);
       if (kinds === undefined || kinds.includes('*')) {
+        for (const list of this.byKind.values()) list.push(index);
         this.anyKind.push(index);
         return;
       }
       for (const kind of new Set(kinds)) {
         const list = this.byKind.get(kind);
-        if (list === undefined) this.byKind.set(kind, [index]);
+        if (list === undefined) this.byKind.set(kind, [...this.anyKind, index]);
         else list.push(index);
       }
     });
@@ -95,7 +97,7 @@ export class MatchIndex {
 
   /** Indexes of the rules that match, ascending. */
   select(facts: MatchFacts): number[] {
-    const candidates = [...(this.byKind.get(facts.kind) ?? []), ...this.anyKind];
-    return candidates.filter((index) => matches(this.rules[index] ?? {}, facts)).sort((a, b) => a - b);
+    const candidates = this.byKind.get(facts.kind) ?? this.anyKind;
+    return candidates.filter((index) => matches(this.rules[index] ?? {}, facts));
   }
 }
