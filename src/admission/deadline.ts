@@ -11,11 +11,19 @@ const UNITS: Readonly<Record<string, number>> = {
   h: 3_600_000,
 };
 
+/** What was parsed last: an API server puts the same text on all its calls. */
+let last: { readonly text: string | null; readonly ms: number | undefined } = { text: null, ms: undefined };
+
 /**
  * Milliseconds of the `timeout` parameter that kube-apiserver puts on the call: a Go duration (`10s`, `1m30s`, `500ms`), or
  * a number of seconds. Undefined when there is none, or it is nothing that could be a time limit.
  */
 export function parseTimeout(text: string | null): number | undefined {
+  if (last.text !== text) last = { text, ms: parse(text) };
+  return last.ms;
+}
+
+function parse(text: string | null): number | undefined {
   if (text === null || text.length > 64) return undefined;
   let ms = 0;
   if (/^\d+(?:\.\d+)?$/.test(text)) ms = Number(text) * 1000;

@@ -15,14 +15,18 @@ export interface Took {
   readonly policies: number;
 }
 
+/** Each peer is that of a connection, and stays the same object for all its requests. */
+const callers = new WeakMap<Peer, string>();
+
 /** A `decision`. The review's bytes go in as they came, but for what was redacted. */
 export function decisionEntry(uid: string, peer: Peer, verdict: Verdict, took: Took, redacted: Redacted): Append {
-  const rounded = { receive: round(took.receive), read: round(took.read), policies: round(took.policies) };
-  const head = `{"caller":${JSON.stringify(peer)},"verdict":${JSON.stringify(verdict)},"took":${JSON.stringify(rounded)},"review":`;
+  const { receive, read, policies } = took;
+  const times = `{"receive":${round(receive)},"read":${round(read)},"policies":${round(policies)}}`;
+  const head = `{"caller":${callerOf(peer)},"verdict":${JSON.stringify(verdict)},"took":${times},"review":`;
   return {
     kind: 'decision',
     extra: { uid: uid.toLowerCase(), bundle: verdict.bundle, allowed: verdict.allowed },
-    body: Buffer.concat([Buffer.from(head), redacted.bytes, Buffer.from('}')]),
+    body: joined(head, redacted.bytes, '}'),
   };
 }
 
@@ -30,6 +34,24 @@ export function decisionEntry(uid: string, peer: Peer, verdict: Verdict, took: T
 export function undeliveredEntry(uid: string, decision: Appended): Append {
   const body = { decision: decision.seq, shard: decision.shard, reason: 'the client closed the connection' };
   return { kind: 'undelivered', extra: { uid: uid.toLowerCase() }, body: Buffer.from(JSON.stringify(body)) };
+}
+
+function callerOf(peer: Peer): string {
+  const known = callers.get(peer);
+  if (known !== undefined) return known;
+  const text = JSON.stringify(peer);
+  callers.set(peer, text);
+  return text;
+}
+
+/** All of it in one buffer. */
+function joined(before: string, bytes: Buffer, after: string): Buffer {
+  const start = Buffer.byteLength(before);
+  const whole = Buffer.allocUnsafe(start + bytes.length + after.length);
+  whole.write(before);
+  whole.set(bytes, start);
+  whole.write(after, start + bytes.length, 'latin1');
+  return whole;
 }
 
 /** To whole microseconds. */

@@ -27,7 +27,8 @@ export function responseBody(
   annotation: string | undefined,
   more: readonly string[] = [],
 ): string {
-  const warnings = boundedWarnings([...more, ...warningsOf(verdict)]);
+  const found = warningsOf(verdict);
+  const warnings = found.length + more.length === 0 ? found : boundedWarnings([...more, ...found]);
   // Put together by hand: an object with a member named after the uid would be of a shape of its own, for V8 to build and keep.
   let response = `"uid":${JSON.stringify(uid)},"allowed":${verdict.allowed}`;
   if (!verdict.allowed) response += `,"status":${JSON.stringify(statusOf(verdict))}`;
@@ -79,6 +80,7 @@ function denialText({ policy, message, remediation }: Verdict['results'][number]
 }
 
 function warningsOf(verdict: Verdict): string[] {
+  if (verdict.results.length === 0 && verdict.failures.length === 0) return [];
   return [
     ...verdict.results.filter(({ action }) => action === 'warn').map(({ policy, message }) => `${policy}: ${message}`),
     ...verdict.failures

@@ -37,35 +37,42 @@ export function isFailure({ allowed, results }: Verdict): boolean {
 
 /** The verdict without quotations of what the redaction removed. */
 export function recordable(evaluation: Evaluation, redacted: Redacted): Verdict {
-  const scrub = (text: string) => cut(redacted.scrub(text));
-  const { results, failures, prints } = evaluation;
-  const omitted = [results, failures, prints].reduce((sum, list) => sum + Math.max(0, list.length - MAX_KEPT), 0);
+  const { allowed, results, failures, prints, evaluated, bundle, data } = evaluation;
+  const verdict = {
+    allowed,
+    results: results.length === 0 ? results : kept(results).map((result) => scrubbedResult(result, redacted)),
+    failures: failures.length === 0 ? failures : kept(failures).map((failure) => scrubbed(failure, redacted)),
+    prints: prints.length === 0 ? prints : prints.slice(0, MAX_KEPT).map((print) => scrubbed(print, redacted)),
+    evaluated,
+    bundle,
+  };
+  const omitted = beyond(results) + beyond(failures) + beyond(prints);
+  if (data === undefined && omitted === 0) return verdict;
   return {
-    allowed: evaluation.allowed,
-    // The denials first: they are the last to be left out.
-    results: denialsFirst(results)
-      .slice(0, MAX_KEPT)
-      .map((result) => ({
-        ...result,
-        message: scrub(result.message),
-        ...(result.details === undefined ? {} : { details: redacted.scrubValue(result.details) }),
-      })),
-    failures: denialsFirst(failures)
-      .slice(0, MAX_KEPT)
-      .map((failure) => ({ ...failure, message: scrub(failure.message) })),
-    prints: prints.slice(0, MAX_KEPT).map((print) => ({ ...print, message: scrub(print.message) })),
-    evaluated: evaluation.evaluated,
-    bundle: evaluation.bundle,
-    ...(evaluation.data === undefined
-      ? {}
-      : { data: { revision: evaluation.data.revision, ...evaluation.data.about } }),
+    ...verdict,
+    ...(data === undefined ? {} : { data: { revision: data.revision, ...data.about } }),
     ...(omitted > 0 ? { omitted } : {}),
   };
 }
 
-function denialsFirst<T extends { readonly action: string }>(list: readonly T[]): readonly T[] {
+function scrubbed<T extends { readonly message: string }>(said: T, redacted: Redacted): T {
+  return { ...said, message: cut(redacted.scrub(said.message)) };
+}
+
+function scrubbedResult(result: PolicyResult, redacted: Redacted): PolicyResult {
+  const { details } = result;
+  const kept = scrubbed(result, redacted);
+  return details === undefined ? kept : { ...kept, details: redacted.scrubValue(details) };
+}
+
+/** The denials first: they are the last to be left out. */
+function kept<T extends { readonly action: string }>(list: readonly T[]): readonly T[] {
   if (list.length <= MAX_KEPT) return list;
-  return list.toSorted((a, b) => Number(b.action === 'deny') - Number(a.action === 'deny'));
+  return list.toSorted((a, b) => Number(b.action === 'deny') - Number(a.action === 'deny')).slice(0, MAX_KEPT);
+}
+
+function beyond(list: readonly unknown[]): number {
+  return Math.max(0, list.length - MAX_KEPT);
 }
 
 function cut(text: string): string {

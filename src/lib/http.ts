@@ -18,7 +18,8 @@ export interface HttpRequest {
   readonly method: string;
   /** Path without the query string. */
   readonly path: string;
-  readonly query: URLSearchParams;
+  /** Not to be changed: several requests may share it. */
+  readonly query: Omit<URLSearchParams, 'append' | 'delete' | 'set' | 'sort'>;
   /** Lower-cased names; repeated headers joined as Node does. */
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly body: Buffer;

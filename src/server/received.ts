@@ -2,6 +2,9 @@
 import type { IncomingMessage } from 'node:http';
 import type { HttpRequest, Peer } from '../lib/http.ts';
 
+/** The query that was parsed last: an API server sends the same one with all its calls. */
+let last = { search: '', query: new URLSearchParams() };
+
 export class Received implements HttpRequest {
   readonly method: string;
   readonly path: string;
@@ -10,7 +13,6 @@ export class Received implements HttpRequest {
   readonly peer: Peer;
   readonly receivedAt: number;
   readonly #search: string;
-  #query: URLSearchParams | undefined;
   #controller: AbortController | undefined;
   #gone = false;
 
@@ -24,9 +26,9 @@ export class Received implements HttpRequest {
     this.receivedAt = receivedAt;
   }
 
-  get query(): URLSearchParams {
-    this.#query ??= new URLSearchParams(this.#search);
-    return this.#query;
+  get query(): HttpRequest['query'] {
+    if (last.search !== this.#search) last = { search: this.#search, query: new URLSearchParams(this.#search) };
+    return last.query;
   }
 
   get signal(): AbortSignal {
