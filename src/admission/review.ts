@@ -7,6 +7,7 @@ import {
   type JsonDocument,
   type JsonName,
   jsonName,
+  jsonNames,
   NONE,
   type Node,
   skipSpace,
@@ -21,18 +22,28 @@ const OPERATIONS: ReadonlySet<string> = new Set(['CREATE', 'UPDATE', 'DELETE', '
 const API_VERSION = jsonName('apiVersion');
 const KIND = jsonName('kind');
 const REQUEST = jsonName('request');
-const UID = jsonName('uid');
-const OPERATION = jsonName('operation');
 const GROUP = jsonName('group');
 const VERSION = jsonName('version');
 const RESOURCE = jsonName('resource');
-const SUB_RESOURCE = jsonName('subResource');
-const NAMESPACE = jsonName('namespace');
-const NAME = jsonName('name');
-const OBJECT = jsonName('object');
-const OLD_OBJECT = jsonName('oldObject');
 const METADATA = jsonName('metadata');
 const LABELS = jsonName('labels');
+
+/** What is looked at of a request; behind the list, the places of its names in what is found. */
+const NAMES = jsonNames([
+  ...['uid', 'kind', 'resource', 'subResource', 'operation'],
+  ...['namespace', 'name', 'object', 'oldObject'],
+]);
+const UID = 0;
+const REQUEST_KIND = 1;
+const REQUEST_RESOURCE = 2;
+const SUB_RESOURCE = 3;
+const OPERATION = 4;
+const NAMESPACE = 5;
+const NAME = 6;
+const OBJECT = 7;
+const OLD_OBJECT = 8;
+/** Found, used and forgotten within one call. */
+const FOUND = new Int32Array(NAMES.names.length);
 
 export interface Review {
   /** As it came: the response has to repeat it. */
@@ -53,39 +64,41 @@ export function readReview(body: Buffer, doc: JsonDocument, maxDepth: number): R
   expectText(doc, KIND, 'AdmissionReview');
   const request = doc.find(0, REQUEST);
   if (!doc.isObject(request)) throw new SealgateError('REQUEST_INVALID', 'the AdmissionReview has no request');
-  const uid = doc.text(doc.find(request, UID));
+  doc.findAll(request, NAMES, FOUND);
+  const uid = doc.text(FOUND[UID] as Node);
   if (uid === undefined) throw new SealgateError('REQUEST_INVALID', 'request.uid is missing');
   if (!UUID.test(uid)) throw new SealgateError('REQUEST_INVALID', 'request.uid is not a UUID');
-  return { uid, facts: factsOf(doc, request) };
+  return { uid, facts: factsOf(doc) };
 }
 
-function factsOf(doc: JsonDocument, request: Node): MatchFacts {
-  const operation = doc.text(doc.find(request, OPERATION)) ?? '';
+/** Of the members that are in FOUND. */
+function factsOf(doc: JsonDocument): MatchFacts {
+  const operation = doc.text(FOUND[OPERATION] as Node) ?? '';
   if (!OPERATIONS.has(operation)) {
     throw new SealgateError('REQUEST_INVALID', 'request.operation is not CREATE, UPDATE, DELETE or CONNECT');
   }
-  const kind = doc.find(request, KIND);
-  const resource = doc.find(request, RESOURCE);
-  const group = required(doc, kind, GROUP, 'request.kind.group');
-  const resourceGroup = required(doc, resource, GROUP, 'request.resource.group');
-  return {
+  const kind = FOUND[REQUEST_KIND] as Node;
+  const resource = FOUND[REQUEST_RESOURCE] as Node;
+  const group = required(doc, doc.find(kind, GROUP), 'request.kind.group');
+  const resourceGroup = required(doc, doc.find(resource, GROUP), 'request.resource.group');
+  const facts = {
     group,
-    version: required(doc, kind, VERSION, 'request.kind.version'),
-    kind: required(doc, kind, KIND, 'request.kind.kind'),
-    ...(resourceGroup === group ? {} : { resourceGroup }),
-    resource: required(doc, resource, RESOURCE, 'request.resource.resource'),
-    subresource: optional(doc, request, SUB_RESOURCE, 'request.subResource'),
+    version: required(doc, doc.find(kind, VERSION), 'request.kind.version'),
+    kind: required(doc, doc.find(kind, KIND), 'request.kind.kind'),
+    resource: required(doc, doc.find(resource, RESOURCE), 'request.resource.resource'),
+    subresource: optional(doc, FOUND[SUB_RESOURCE] as Node, 'request.subResource'),
     operation,
-    namespace: optional(doc, request, NAMESPACE, 'request.namespace'),
-    name: optional(doc, request, NAME, 'request.name'),
-    labels: labelsOf(doc, request),
+    namespace: optional(doc, FOUND[NAMESPACE] as Node, 'request.namespace'),
+    name: optional(doc, FOUND[NAME] as Node, 'request.name'),
+    labels: labelsOf(doc),
   };
+  return resourceGroup === group ? facts : { ...facts, resourceGroup };
 }
 
 /** Labels of the object; of the old one where there is no new one, as on DELETE. */
-function labelsOf(doc: JsonDocument, request: Node): Record<string, string> {
-  const object = doc.find(request, OBJECT);
-  const subject = doc.isObject(object) ? object : doc.find(request, OLD_OBJECT);
+function labelsOf(doc: JsonDocument): Record<string, string> {
+  const object = FOUND[OBJECT] as Node;
+  const subject = doc.isObject(object) ? object : (FOUND[OLD_OBJECT] as Node);
   const labels = doc.find(doc.find(subject, METADATA), LABELS);
   if (!doc.isObject(labels)) return {};
   const entries: [string, string][] = [];
@@ -102,14 +115,12 @@ function expectText(doc: JsonDocument, name: JsonName, wanted: string): void {
   throw new SealgateError('REQUEST_INVALID', `${name.text} is not ${wanted}`);
 }
 
-function required(doc: JsonDocument, object: Node, name: JsonName, place: string): string {
-  const text = doc.text(doc.find(object, name));
+function required(doc: JsonDocument, node: Node, place: string): string {
+  const text = doc.text(node);
   if (text === undefined) throw new SealgateError('REQUEST_INVALID', `${place} is missing or not a string`);
   return text;
 }
 
-function optional(doc: JsonDocument, object: Node, name: JsonName, place: string): string {
-  const node = doc.find(object, name);
-  if (node === NONE || doc.type(node) === 'null') return '';
-  return required(doc, object, name, place);
+function optional(doc: JsonDocument, node: Node, place: string): string {
+  return node === NONE || doc.type(node) === 'null' ? '' : required(doc, node, place);
 }

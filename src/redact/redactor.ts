@@ -1,7 +1,7 @@
 // Removes from an AdmissionReview or an audit event what must never be recorded, before anything is hashed, stored or logged.
 // docs/redaction.md lists what that is.
 import { type EventNodes, eventNodes, findEvent, PART } from '../lib/audit-event.ts';
-import { type JsonDocument, jsonName, jsonNames, NONE, type Node } from '../lib/json-document.ts';
+import { type JsonDocument, type JsonName, jsonName, jsonNames, NONE, type Node } from '../lib/json-document.ts';
 import { splice } from '../lib/json-splice.ts';
 import type { Redacted, Redactor } from '../lib/redaction.ts';
 import { createCommandSearch } from './command.ts';
@@ -9,16 +9,14 @@ import { RemovedValues, type Scrubber } from './scrub.ts';
 import { type FieldRule, fieldRules, type RedactSettings } from './settings.ts';
 import { createSuspicion } from './suspicion.ts';
 import { hasTellingParameter, isSession, pathOf } from './uri.ts';
-import { type Hint, NAME, NAMESPACE, NO_HINT, type Rules, Walk } from './walk.ts';
+import { type Hint, NO_HINT, type Rules, Walk } from './walk.ts';
 
 const REQUEST = jsonName('request');
 const OBJECT = jsonName('object');
 const OLD_OBJECT = jsonName('oldObject');
 const RESOURCE = jsonName('resource');
-const REQUEST_RESOURCE = jsonName('requestResource');
+const SECRETS = jsonName('secrets');
 const GROUP = jsonName('group');
-const SUB_RESOURCE = jsonName('subResource');
-const REQUEST_SUB_RESOURCE = jsonName('requestSubResource');
 const REQUEST_OBJECT = jsonName('requestObject');
 const RESPONSE_OBJECT = jsonName('responseObject');
 const REQUEST_URI = jsonName('requestURI');
@@ -31,8 +29,20 @@ const REF_RESOURCE = 1;
 const REF_SUBRESOURCE = 2;
 const REF_NAMESPACE = 3;
 const REF_NAME = 4;
+/** What a review says of the resource that it is about, and of the one that was asked for. */
+const REVIEW_NAMES = jsonNames([
+  ...['resource', 'subResource', 'requestResource', 'requestSubResource'],
+  ...['namespace', 'name'],
+]);
+const REVIEW_RESOURCE = 0;
+const REVIEW_SUB_RESOURCE = 1;
+const REVIEW_REQUEST_RESOURCE = 2;
+const REVIEW_REQUEST_SUB_RESOURCE = 3;
+const REVIEW_NAMESPACE = 4;
+const REVIEW_NAME = 5;
 /** What is found, used and forgotten within one call: new ones for each event would be a quarter of its garbage. */
 const EVENT_FOUND = eventNodes();
+const REVIEW_FOUND = new Int32Array(REVIEW_NAMES.names.length);
 const REF_FOUND = new Int32Array(REF_NAMES.names.length);
 
 /** An event without objectRef: what its URI says. */
@@ -136,25 +146,36 @@ function asItIs<T>(value: T): T {
 }
 
 function reviewHint(doc: JsonDocument, request: Node, rules: Rules): Hint {
-  const resources = [
-    [doc.find(request, RESOURCE), doc.text(doc.find(request, SUB_RESOURCE))],
-    [doc.find(request, REQUEST_RESOURCE), doc.text(doc.find(request, REQUEST_SUB_RESOURCE))],
-  ] as const;
-  let secret = false;
-  let fields: readonly FieldRule[] = [];
-  for (const [node, subresource] of resources) {
-    const group = doc.text(doc.find(node, GROUP)) ?? '';
-    const resource = doc.text(doc.find(node, RESOURCE)) ?? '';
-    secret ||= group === '' && resource === 'secrets';
-    fields = union(fields, rulesFor(rules, group, resource, subresource ?? ''));
-  }
+  const found = REVIEW_FOUND;
+  doc.findAll(request, REVIEW_NAMES, found);
+  const resource = found[REVIEW_RESOURCE] as Node;
+  const original = found[REVIEW_REQUEST_RESOURCE] as Node;
+  const fields = union(
+    reviewRules(doc, rules, resource, found[REVIEW_SUB_RESOURCE] as Node),
+    reviewRules(doc, rules, original, found[REVIEW_REQUEST_SUB_RESOURCE] as Node),
+  );
+  const secret = isSecrets(doc, resource) || isSecrets(doc, original);
   if (!secret && fields.length === 0) return NO_HINT;
   return {
     secret,
     fields,
-    namespace: doc.text(doc.find(request, NAMESPACE)),
-    name: doc.text(doc.find(request, NAME)),
+    namespace: doc.text(found[REVIEW_NAMESPACE] as Node),
+    name: doc.text(found[REVIEW_NAME] as Node),
   };
+}
+
+function isSecrets(doc: JsonDocument, resource: Node): boolean {
+  return isText(doc, doc.find(resource, RESOURCE), SECRETS) && (doc.text(doc.find(resource, GROUP)) ?? '') === '';
+}
+
+function isText(doc: JsonDocument, node: Node, text: JsonName): boolean {
+  return doc.isString(node) && doc.is(node, text);
+}
+
+function reviewRules(doc: JsonDocument, rules: Rules, resource: Node, subresource: Node): readonly FieldRule[] {
+  const name = doc.text(doc.find(resource, RESOURCE)) ?? '';
+  if (!rules.fields.some((rule) => rule.resource === name)) return NO_HINT.fields;
+  return rulesFor(rules, doc.text(doc.find(resource, GROUP)) ?? '', name, doc.text(subresource) ?? '');
 }
 
 function eventHint(doc: JsonDocument, ref: Node, uri: string, rules: Rules): Hint {
@@ -172,7 +193,6 @@ function eventHint(doc: JsonDocument, ref: Node, uri: string, rules: Rules): Hin
 }
 
 function rulesFor(rules: Rules, group: string, resource: string, subresource: string): readonly FieldRule[] {
-  if (!rules.fields.some((rule) => rule.resource === resource)) return [];
   return rules.fields.filter(
     (rule) =>
       rule.resource === resource &&
@@ -182,7 +202,8 @@ function rulesFor(rules: Rules, group: string, resource: string, subresource: st
 }
 
 function union(a: readonly FieldRule[], b: readonly FieldRule[]): readonly FieldRule[] {
-  return a.length === 0 ? b : [...new Set([...a, ...b])];
+  if (a.length === 0 || b.length === 0) return a.length === 0 ? b : a;
+  return [...new Set([...a, ...b])];
 }
 
 function known({ namespace, name }: Hint): string[] {
