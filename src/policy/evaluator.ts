@@ -22,9 +22,12 @@ import { membersOf, ShapeError } from './verdict.ts';
 export const MAX_PRINTS = 100;
 export const MAX_PRINT_CHARS = 1024;
 
-/** The fuel was used up: the stage says at which rule. Nothing of the job is known. */
-export class OutOfFuel extends Error {
-  override readonly name = 'OutOfFuel';
+/**
+ * With fuel, a job came to no end here: the fuel was used up, or a policy failed. Where there is more stack, memory and time it may not. The
+ * stage says at which rule; nothing of the job is known.
+ */
+export class Unfinished extends Error {
+  override readonly name = 'Unfinished';
 }
 
 type Lasting = Pick<BuiltinContext, 'regexes' | 'zones'>;
@@ -82,7 +85,7 @@ export class Evaluator {
     return { type: 'taken', bytes: this.dataBytes };
   }
 
-  /** With `fuel`, which only a metered module can be given, throws OutOfFuel when the rules of the job together use it up. */
+  /** `fuel`, which only a metered module can be given, is for the rules of the job together. With it, throws Unfinished. */
   run(job: Job, fuel?: bigint): Reply {
     this.recycled = 0;
     this.fuel = fuel;
@@ -111,7 +114,7 @@ export class Evaluator {
         const members = membersOf(name, this.instance.evaluate(entrypoint, context));
         if (members.length > 0) outcomes.push({ rule, members });
       } catch (error) {
-        this.throwIfOutOfFuel(error);
+        this.throwIfUnfinished(error);
         failures.push({
           rule,
           code: 'POLICY_FAILED',
@@ -131,11 +134,11 @@ export class Evaluator {
     return { id: job.id, outcomes, failures, prints, ms, recycled: this.recycled, revision: this.revision };
   }
 
-  private throwIfOutOfFuel(cause: unknown): void {
-    if (this.fuel === undefined || this.instance?.isOutOfFuel !== true) return;
+  private throwIfUnfinished(cause: unknown): void {
+    if (this.fuel === undefined || cause instanceof ShapeError || cause instanceof InputError) return;
     // What it was doing is half done.
     this.drop();
-    throw new OutOfFuel('the fuel was used up', { cause });
+    throw new Unfinished('not evaluated to its end', { cause });
   }
 
   /** What an instance costs to be made, and to be given its data, is nobody's fuel. */

@@ -204,12 +204,6 @@ export class PolicyInstance {
     if (own.value < 0n) throw new PolicyAbort('a built-in of the host used up the fuel');
   }
 
-  /** Whether the fuel was used up, which is then why the module stopped. */
-  get isOutOfFuel(): boolean {
-    const own = this.exports[FUEL_EXPORT];
-    return own !== undefined && own.value < 0n;
-  }
-
   /** Bytes that the instance's memory has grown to; Wasm memory never shrinks. */
   get memoryBytes(): number {
     return this.memory.buffer.byteLength;

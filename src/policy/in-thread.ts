@@ -1,11 +1,11 @@
 // Evaluates requests on the thread that received them, which spares them two changes of threads. What keeps that safe is the
-// metered module: an evaluation that uses up its fuel, or calls a built-in that no fuel stops, ends, and the request goes to a worker,
-// which can be terminated.
+// metered module: an evaluation that uses up its fuel, or calls a built-in that no fuel stops, ends. That, and whatever fails, goes
+// to a worker, which can be terminated and has the last word.
 import { systemClock } from '../lib/clock.ts';
 import type { DataDocument, DataOp } from './data-document.ts';
 import { DataFeed } from './data-feed.ts';
 import { MEMORY_FACTOR, RELOAD_DELAY_MS, SLACK_BYTES, SLACK_FACTOR } from './data-memory.ts';
-import { Evaluator, OutOfFuel } from './evaluator.ts';
+import { Evaluator, Unfinished } from './evaluator.ts';
 import {
   type DataPart,
   type Reply,
@@ -61,7 +61,7 @@ export class InThread {
   #closed = false;
   /** Those that came to their end here. */
   evaluations = 0;
-  /** Those that were stopped for want of fuel. */
+  /** Those that came to none. */
   stopped = 0;
 
   /** Throws what an instance of the module throws. */
@@ -85,7 +85,7 @@ export class InThread {
       this.evaluations++;
       return reply;
     } catch (error) {
-      if (!(error instanceof OutOfFuel)) throw error;
+      if (!(error instanceof Unfinished)) throw error;
       this.stopped++;
       const at = Atomics.load(stage, STAGE_RULE);
       // At no rule, it is the input that takes so long.
