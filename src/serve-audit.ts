@@ -64,8 +64,14 @@ export class AuditThread {
   /** Resolves when it can be told to open. Rejects with what keeps it from starting. */
   static async start(options: AuditThreadOptions): Promise<AuditThread> {
     const thread = new AuditThread(options);
-    await thread.#ready.promise;
-    return thread;
+    try {
+      await thread.#ready.promise;
+      return thread;
+    } catch (error) {
+      thread.#closing = true;
+      await thread.#worker.terminate();
+      throw error;
+    }
   }
 
   /** Whether Sealgate's webhook configuration is missed. */
