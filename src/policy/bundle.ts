@@ -11,6 +11,7 @@ import { dataConflicts } from './data-conflicts.ts';
 import { type Module, parseModules } from './modules.ts';
 import { runOpa } from './opa.ts';
 import { policiesOf } from './policies.ts';
+import { withReplacedNatives } from './replaced-natives.ts';
 import { digestSources, readSources, type SourceFile } from './sources.ts';
 import { readTar } from './tar.ts';
 import type { BundleInfo, PolicyInfo, RuleInfo } from './types.ts';
@@ -121,7 +122,7 @@ export async function compile(
   const data = files.get('data.json') ?? Buffer.from('{}');
   const conflicts = dataConflicts(modules, data);
   if (conflicts.length > 0) throw new SealgateError('POLICY_INVALID', conflicts.join('\n'));
-  return { wasm, data };
+  return { wasm: withReplacedNatives(wasm), data };
 }
 
 /** Writes the capabilities that OPA has to keep to as capabilities.json in `work`. */

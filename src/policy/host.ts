@@ -7,6 +7,7 @@ import { HOST_BUILTINS } from './builtins/registry.ts';
 import type { Builtin, BuiltinContext } from './builtins/types.ts';
 import { HEAVY_BUILTINS } from './heavy-builtins.ts';
 import { FUEL_EXPORT } from './meter.ts';
+import { replacedBuiltin } from './replaced-natives.ts';
 import { RegoObject, RegoSet, type Value, writeValue } from './terms.ts';
 import { parseValue } from './terms-parse.ts';
 
@@ -310,7 +311,7 @@ export class PolicyInstance {
 
   /** Address of the result, 0 for undefined. */
   private callBuiltin(id: number, addresses: readonly number[]): number {
-    const builtin = this.builtins[id];
+    const builtin = this.builtins[id] ?? replacedBuiltin(id);
     if (builtin === undefined || this.context === undefined)
       throw new PolicyAbort(`the module calls built-in ${id}, which it never named`);
     const args = addresses.map((address) => this.read(address));

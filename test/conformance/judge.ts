@@ -1,6 +1,7 @@
 // Runs one conformance case through the host that the pod uses and compares as OPA's own runner of Wasm does
 // (internal/wasm/sdk/test/e2e/external_test.go).
 import { PolicyAbort, PolicyInstance } from '../../src/policy/host.ts';
+import { withReplacedNatives } from '../../src/policy/replaced-natives.ts';
 import { compareValues, printValue, RegoObject, RegoSet, type Value, writeValue } from '../../src/policy/terms.ts';
 import { parseValue } from '../../src/policy/terms-parse.ts';
 import { builtinContext } from '../support/builtin-context.ts';
@@ -40,7 +41,7 @@ export async function judge(test: Case, now: bigint): Promise<string | undefined
 }
 
 async function evaluate(test: Case, now: bigint): Promise<RegoSet> {
-  const module = await WebAssembly.compile(test.module);
+  const module = await WebAssembly.compile(withReplacedNatives(test.module));
   const data = Buffer.from(test.data ?? '{}');
   const instance = new PolicyInstance({ module, data, maxMemoryBytes: MAX_MEMORY_BYTES });
   if (test.input !== undefined) instance.setInput(Buffer.from(test.input));

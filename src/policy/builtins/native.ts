@@ -1,5 +1,6 @@
 // The built-ins that OPA 1.22 compiles into the Wasm module itself (internal/compiler/wasm/wasm.go, builtinsFunctions).
-// A test builds a policy with each and sees that the module asks the host for none of them.
+// A test builds a policy with each and sees that the module asks the host for none of them. Those that it gets wrong are in
+// corrected.ts instead.
 
 export const NATIVE_BUILTINS: ReadonlySet<string> = new Set(
   `
@@ -9,13 +10,13 @@ export const NATIVE_BUILTINS: ReadonlySet<string> = new Set(
   is_number is_string is_boolean is_array is_set is_object is_null type_name
   bits.or bits.and bits.negate bits.xor bits.lsh bits.rsh
   count sum product max min sort all any
-  base64.is_valid base64.decode base64.encode base64url.encode base64url.decode
+  base64.encode base64url.encode
   net.cidr_contains net.cidr_overlap net.cidr_intersects
   equal gt gte lt lte neq
   glob.match
-  json.marshal json.unmarshal json.is_valid json.remove json.filter
+  json.remove json.filter
   object.filter object.get object.keys object.remove object.union object.union_n
-  concat format_int indexof substring lower upper contains startswith endswith strings.reverse split replace
+  concat substring lower upper contains startswith endswith strings.reverse split
   strings.replace_n trim trim_left trim_prefix trim_right trim_suffix trim_space internal.template_string
   numbers.range to_number walk graph.reachable
   regex.is_valid regex.match re_match regex.find_all_string_submatch_n

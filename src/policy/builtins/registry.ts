@@ -1,6 +1,7 @@
 // The one table of built-ins that the host provides. What is in neither this table nor NATIVE_BUILTINS is refused when
 // a bundle is built.
 import { CIDR } from './cidr.ts';
+import { CORRECTED } from './corrected.ts';
 import { ENCODING } from './encoding.ts';
 import { GRAPH } from './graph.ts';
 import { JSON_BUILTINS } from './json.ts';
@@ -26,6 +27,7 @@ import { YAML } from './yaml.ts';
 
 const FAMILIES = [
   CIDR,
+  CORRECTED,
   ENCODING,
   GRAPH,
   JSON_BUILTINS,

@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { COMPILED_AWAY, NATIVE_BUILTINS } from '../../../src/policy/builtins/native.ts';
 import { HOST_BUILTINS } from '../../../src/policy/builtins/registry.ts';
 import { isRefused, supportedCapabilities } from '../../../src/policy/capabilities.ts';
-import { toJson, type Value } from '../../../src/policy/terms.ts';
+import { RegoNumber, toJson, type Value } from '../../../src/policy/terms.ts';
 import { builtinContext } from '../../support/builtin-context.ts';
 import { toolPath } from '../../support/tools.ts';
 import { build, folder, instanceOf, opaEval, removeFolders } from './support.ts';
@@ -131,6 +131,15 @@ describe('the built-ins of the host', () => {
     // What is neither there nor left out on purpose is new in this version of OPA.
     expect([...refused].filter((name) => !isRefused(name))).toEqual([]);
     expect(kept.filter(({ name }) => isRefused(name))).toEqual([]);
+  });
+});
+
+describe('the built-ins that OPA compiles in and the host corrects', () => {
+  it('come to an end, and fail where the result would be too large', () => {
+    const call = (name: string, ...args: Value[]) => HOST_BUILTINS.get(name)?.(args, builtinContext());
+    expect(call('replace', 'x'.repeat(1_000_000), '', '-')).toHaveLength(2_000_001);
+    expect(() => call('replace', 'x'.repeat(1_000_000), 'x', 'y'.repeat(100))).toThrow(/^replace: the text is longer/);
+    expect(() => call('format_int', new RegoNumber('9'.repeat(100_000)), 2)).toThrow(/^format_int: .*10000 digits$/);
   });
 });
 
