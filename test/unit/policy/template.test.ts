@@ -61,10 +61,13 @@ describe('strings.render_template', () => {
     const policy = (name: string, template: string): string =>
       `package admission.${name}\n\ndeny contains strings.render_template(\`${template}\`, {})\n`;
     const engine = await startEngine({
-      dir: folder({ 'long.rego': policy('long', '{{range 9000000}}x{{end}}'), 'slow.rego': policy('slow', SLOW) }),
+      dir: folder({
+        'long.rego': policy('long', `{{range 9000000}}${'x'.repeat(5000)}{{end}}`),
+        'slow.rego': policy('slow', SLOW),
+      }),
       opa: toolPath('opa'),
       workers: 1,
-      timeLimitMs: 300,
+      timeLimitMs: 1000,
       maxPending: 10,
     });
     const { allowed, failures } = await engine.evaluate(POD, Buffer.from('{}'), performance.now() + 10_000);
