@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { SealgateError } from '../lib/errors.ts';
+import { sha256Latin1 } from '../tlog/merkle.ts';
 import { SALT_BYTES } from './commitment.ts';
 import type { BodyText } from './entry.ts';
 
@@ -22,6 +23,11 @@ const ZSTD_PARAMS = { [constants.ZSTD_c_compressionLevel]: 1 };
 const MIN_CHUNK_BYTES = 64;
 /** Audit events become 15 times smaller, rarely more. */
 const USUAL_RATIO = 20;
+
+const SUM_HEAD_BYTES = 13;
+/** The data of a usual pack are copied next to their head and hashed at once, which takes a third of the time; larger ones are streamed. */
+const SUM_BYTES = 64 * 1024;
+const sumInput = Buffer.alloc(SUM_HEAD_BYTES + SUM_BYTES);
 
 /** The body of one entry with its salt, both views into the unpacked data, and where it is in that. */
 export interface Body extends BodyText {
@@ -145,11 +151,14 @@ export class PackBuilder {
  * say that no body was changed; this says that the bytes were not, some of which (padding, in Zstandard) no decoder looks at.
  */
 export function packSum(first: number, { count, codec, data }: EncodedPack): Buffer {
-  const head = Buffer.alloc(13);
+  const small = data.length <= SUM_BYTES;
+  const head = small ? sumInput : Buffer.alloc(SUM_HEAD_BYTES);
   head.writeUIntBE(first, 2, 6);
   head.writeUInt32BE(count, 8);
   head.writeUInt8(codec, 12);
-  return createHash('sha256').update(head).update(data).digest();
+  if (!small) return createHash('sha256').update(head).update(data).digest();
+  sumInput.set(data, SUM_HEAD_BYTES);
+  return Buffer.from(sha256Latin1(sumInput.subarray(0, SUM_HEAD_BYTES + data.length)), 'latin1');
 }
 
 /**

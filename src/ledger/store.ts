@@ -76,6 +76,7 @@ export class Store {
   readonly #leafHash = Buffer.alloc(32);
   readonly #watch: FileWatch;
   readonly #dataVersion: number;
+  #pages: number;
   /** When the shard was created; now, when it does not say. */
   readonly created: Micros;
   /** The head as committed; replaced, never changed in part, so that a rollback keeps it. */
@@ -87,6 +88,7 @@ export class Store {
     this.#state = state;
     this.#statements = prepareStatements(db);
     this.#dataVersion = this.#statements.dataVersion.get() as number;
+    this.#pages = this.#statements.pages.get() ?? 0;
     this.created = parseMicros(this.#statements.created.get() ?? '') ?? options.clock.now();
     this.#watch = new FileWatch([options.path, ...(options.watch ?? [])]);
   }
@@ -176,9 +178,9 @@ export class Store {
     return this.#state.prev;
   }
 
-  /** Bytes of the database as it will be when the WAL was moved into it. */
+  /** Bytes of the database as it will be when the WAL was moved into it, as of the last commit. */
   bytes(): number {
-    return (this.#statements.pages.get() ?? 0) * PAGE_BYTES;
+    return this.#pages * PAGE_BYTES;
   }
 
   /** Kind of the last entry. */
@@ -203,8 +205,11 @@ export class Store {
         );
       }
       const { committed, state } = this.#insert(entries, sign);
+      // Within the transaction, where it takes no lock of its own.
+      const pages = statements.pages.get() ?? 0;
       statements.commit.run();
       this.#state = state;
+      this.#pages = pages;
       return committed;
     } catch (error) {
       this.#packs.clear();

@@ -5,7 +5,7 @@ import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { SealgateError } from '../lib/errors.ts';
 import type { FromCheckpointer, ToCheckpointer } from './messages.ts';
 import { outcomeOf } from './sqlite-errors.ts';
-import { type Store, WAL_FRAME_BYTES } from './store.ts';
+import { type Store, WAL_FRAME_BYTES, type WalState } from './store.ts';
 
 /** After a reader or a full disk kept the WAL from being moved, how long until it is tried again. */
 const RETRY_MS = 1000;
@@ -43,9 +43,9 @@ export class WalKeeper {
     this.#send({ type: 'open', path });
   }
 
-  /** Bytes written to the WAL since it last began anew. */
-  get bytes(): number {
-    return this.#store.walState().frames * WAL_FRAME_BYTES;
+  /** How it stands: asked once after each commit. */
+  look(): WalState {
+    return this.#store.walState();
   }
 
   /** Whether a reader holds so much of the WAL that the shard should end: the WAL of the next one is nobody's. */
@@ -58,10 +58,9 @@ export class WalKeeper {
     if (paths.length > 0) this.#send({ type: 'seal', paths });
   }
 
-  /** Called between commits. Throws when a checkpoint failed for another reason than space: then the disk is not to be trusted. */
-  tend(nowMs: number): void {
+  /** Called between commits, with how the WAL stands. Throws when a checkpoint failed for another reason than space: then the disk is not to be trusted. */
+  tend(nowMs: number, { frames, checkpointed }: WalState): void {
     const finished = this.#drain(nowMs);
-    const { frames, checkpointed } = this.#store.walState();
     const left = frames - checkpointed;
     if (left === 0 || nowMs < this.#retryAt) return;
     if (frames * WAL_FRAME_BYTES > this.#limits.hardBytes) {

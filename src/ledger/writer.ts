@@ -10,7 +10,7 @@ import { type Slice, type Waiting, WriterQueue } from './queue.ts';
 import { fullBecause, nextShard, RotationPostponed } from './rotate.ts';
 import { openKeyed } from './rotate-key.ts';
 import { isNoSpace, outcomeOf } from './sqlite-errors.ts';
-import type { Committed } from './store.ts';
+import { type Committed, WAL_FRAME_BYTES, type WalState } from './store.ts';
 import { WalKeeper } from './wal-keeper.ts';
 
 export interface WriterPorts {
@@ -72,7 +72,7 @@ export class Writer {
       this.#notice({ type: sealed ? 'sealed' : 'unsealed', shard: shardNumberOf(of) ?? 0 });
     this.#wal = new WalKeeper(store, path, data.checkpointer, limits, onSeal);
     this.#wal.seal(unsealed);
-    ports.post({ type: 'ready', shard, recovery, head: this.#head(this.#wal.bytes, store.checkpoint) });
+    ports.post({ type: 'ready', shard, recovery, head: this.#head(walBytes(this.#wal.look()), store.checkpoint) });
   }
 
   /** Commits these entries soon. */
@@ -146,9 +146,10 @@ export class Writer {
     }
     const now = performance.now();
     if (committed.checkpoint !== undefined) this.#signedAt = now;
-    this.#answer(slice, committed, (now - began) / 1000);
+    const wal = this.#wal.look();
+    this.#answer(slice, committed, (now - began) / 1000, walBytes(wal));
     try {
-      this.#wal.tend(now);
+      this.#wal.tend(now, wal);
     } catch (error) {
       this.#fail(error);
     }
@@ -183,9 +184,9 @@ export class Writer {
     }
   }
 
-  #answer(slice: Slice, { first, hashes, bytes, checkpoint }: Committed, seconds: number): void {
-    const info = { entries: slice.entries.length, bytes, seconds, walBytes: this.#wal.bytes };
-    const head = this.#head(info.walBytes, checkpoint ?? this.#created);
+  #answer(slice: Slice, { first, hashes, bytes, checkpoint }: Committed, seconds: number, walBytes: number): void {
+    const info = { entries: slice.entries.length, bytes, seconds, walBytes };
+    const head = this.#head(walBytes, checkpoint ?? this.#created);
     this.#created = undefined;
     this.#ports.post({ type: 'committed', parts: slice.parts, first, hashes, head, info });
   }
@@ -269,6 +270,11 @@ export class Writer {
     const head = { shard, size: store.size, signedSize: store.signedSize, walBytes };
     return checkpoint === undefined ? head : { ...head, checkpoint };
   }
+}
+
+/** Bytes written to the WAL since it last began anew. */
+function walBytes({ frames }: WalState): number {
+  return frames * WAL_FRAME_BYTES;
 }
 
 function fatalError(error: unknown, path: string): SealgateError {

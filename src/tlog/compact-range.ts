@@ -85,7 +85,11 @@ export class CompactRange {
 
   /** An independent copy. */
   clone(): CompactRange {
-    return CompactRange.fromHashes(this.#size, this.#views());
+    const range = new CompactRange();
+    this.#buffer.copy(range.#buffer, STACK, STACK, this.#top);
+    range.#size = this.#size;
+    range.#top = this.#top;
+    return range;
   }
 
   #views(): Buffer[] {
