@@ -21,6 +21,8 @@ const OPERATIONS: ReadonlySet<string> = new Set(['CREATE', 'UPDATE', 'DELETE', '
 
 const API_VERSION = jsonName('apiVersion');
 const KIND = jsonName('kind');
+const ADMISSION_V1 = jsonName('admission.k8s.io/v1');
+const ADMISSION_REVIEW = jsonName('AdmissionReview');
 const REQUEST = jsonName('request');
 const GROUP = jsonName('group');
 const VERSION = jsonName('version');
@@ -60,8 +62,8 @@ export function readReview(body: Buffer, doc: JsonDocument, maxDepth: number): R
   const end = skipSpace(body, doc.scan(body, 0, maxDepth + ENVELOPE_DEPTH));
   if (end < body.length) throw invalid('goes on after its end', end);
   if (!doc.isObject(0)) throw new SealgateError('REQUEST_INVALID', 'the body is not a JSON object');
-  expectText(doc, API_VERSION, 'admission.k8s.io/v1');
-  expectText(doc, KIND, 'AdmissionReview');
+  expectText(doc, API_VERSION, ADMISSION_V1);
+  expectText(doc, KIND, ADMISSION_REVIEW);
   const request = doc.find(0, REQUEST);
   if (!doc.isObject(request)) throw new SealgateError('REQUEST_INVALID', 'the AdmissionReview has no request');
   doc.findAll(request, NAMES, FOUND);
@@ -110,9 +112,10 @@ function labelsOf(doc: JsonDocument): Record<string, string> {
   return Object.fromEntries(entries);
 }
 
-function expectText(doc: JsonDocument, name: JsonName, wanted: string): void {
-  if (doc.text(doc.find(0, name)) === wanted) return;
-  throw new SealgateError('REQUEST_INVALID', `${name.text} is not ${wanted}`);
+function expectText(doc: JsonDocument, name: JsonName, wanted: JsonName): void {
+  const node = doc.find(0, name);
+  if (doc.isString(node) && doc.is(node, wanted)) return;
+  throw new SealgateError('REQUEST_INVALID', `${name.text} is not ${wanted.text}`);
 }
 
 function required(doc: JsonDocument, node: Node, place: string): string {

@@ -9,6 +9,7 @@ const REQUEST_BYTES = 4096;
 const SMALL_BYTES = 1024;
 const FIRST_GATHERED_BYTES = 4096;
 const MAX_GATHERED_BYTES = 64 * 1024;
+const NOTHING: Buffer = Buffer.alloc(0);
 
 /** Bytes of requests that are being received or worked on, of all connections of a listener. */
 export class ByteBudget {
@@ -49,7 +50,7 @@ export class Body {
   #whole: Buffer | undefined;
   #chunks: Buffer[] = [];
   /** Where small pieces are gathered, and how much of it is filled; it follows the chunks. */
-  #gathered: Buffer = Buffer.alloc(0);
+  #gathered = NOTHING;
   #filled = 0;
   #size = 0;
   #held = 0;
@@ -92,7 +93,7 @@ export class Body {
     this.#budget.give(this.#held);
     this.#held = 0;
     this.#chunks = [];
-    this.#gathered = Buffer.alloc(0);
+    this.#gathered = NOTHING;
     this.#filled = 0;
     if (this.#whole !== undefined) this.#room?.give(this.#whole);
     this.#whole = undefined;
@@ -139,7 +140,8 @@ export class Body {
 
   /** Makes what was gathered the last of the chunks. */
   #flush(): void {
-    if (this.#filled > 0) this.#chunks.push(this.#gathered.subarray(0, this.#filled));
+    if (this.#filled === 0) return;
+    this.#chunks.push(this.#gathered.subarray(0, this.#filled));
     this.#gathered = this.#gathered.subarray(this.#filled);
     this.#filled = 0;
   }
