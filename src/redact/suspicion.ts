@@ -45,7 +45,7 @@ export function createSuspicion(rules: Rules): (doc: JsonDocument) => boolean {
   return (doc) => doc.someString(lengths, (node) => isSuspicious(doc, node));
 }
 
-/** Not by `some`: this is asked of every `name` in a document, and the function for it was a quarter of a decision's garbage. */
+/** Not by `some`: this is asked of every `name` in a document, and the functions for it were 4 KB of garbage for a review of 3 KB. */
 function isOneOf(doc: JsonDocument, node: Node, names: readonly JsonName[]): boolean {
   for (const name of names) if (doc.is(node, name)) return true;
   return false;
