@@ -24,7 +24,8 @@ export function parseDuration(text: string): Value {
   const sign = text.startsWith('-') ? -1n : 1n;
   const rest = text.replace(/^[+-]/, '');
   if (rest === '0') return 0;
-  if (!/^(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|[smhdwy]))+$/.test(rest)) throw invalid;
+  // No digit may belong to either of two parts of the pattern: trying both takes time by the square of the length.
+  if (!/^(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|[smhdwy]))+$/.test(rest)) throw invalid;
   let total = 0n;
   for (const [, digits = '', unit = ''] of rest.matchAll(/([\d.]+)([^\d.]+)/g)) total += segment(digits, unit);
   total *= sign;

@@ -48,7 +48,8 @@ function split(text: string): { number: Rational; unit: string } {
   const match = /^((?:[\d.+-]|[eE](?=[\d+-]))*)(.*)$/s.exec(text);
   const number = match?.[1] ?? '';
   if (number === '') throw new BuiltinError('no amount provided');
-  const parts = /^([+-]?)(?:(\d+)\.?(\d*)|\.(\d+))(?:[eE]([+-]?\d{1,6}))?$/.exec(number);
+  // No digit may belong to either of two parts of the pattern: trying both takes time by the square of the length.
+  const parts = /^([+-]?)(?:(\d+)(?:\.(\d*))?|\.(\d+))(?:[eE]([+-]?\d{1,6}))?$/.exec(number);
   if (parts === null) throw new BuiltinError('could not parse amount to a number');
   const fraction = parts[3] ?? parts[4] ?? '';
   const digits = BigInt(`${parts[2] ?? ''}${fraction}`);
