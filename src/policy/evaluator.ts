@@ -1,6 +1,7 @@
 // Evaluates the rules of one request on a policy instance, each on its own: what one does wrong does not hide the
 // others. Runs inside an evaluator thread; knows nothing of threads.
 import { randomBytes } from 'node:crypto';
+import { MAX_CHARS } from './builtins/sprintf.ts';
 import type { BuiltinContext } from './builtins/types.ts';
 import { failureWords } from './failure-words.ts';
 import { InputError, PolicyInstance } from './host.ts';
@@ -21,6 +22,8 @@ import { membersOf, ShapeError } from './verdict.ts';
 
 export const MAX_PRINTS = 100;
 export const MAX_PRINT_CHARS = 1024;
+/** Instead of MAX_CHARS where there is fuel, which is not enough for the way of more into the module. */
+const MAX_CHARS_FUELLED = 64 * 1024;
 
 /**
  * With fuel, a job came to no end here: the fuel was used up, or a policy failed. Where there is more stack, memory and time it may not. The
@@ -94,7 +97,9 @@ export class Evaluator {
     const prints: { rule: number; message: string }[] = [];
     // Of the rule at hand: its prints are told apart by it.
     let current = STAGE_INPUT;
-    const context = new JobContext(this.lasting, this.now, (line) => addPrint(prints, current, line));
+    const context = new JobContext(this.lasting, this.now, fuel === undefined ? MAX_CHARS : MAX_CHARS_FUELLED, (line) =>
+      addPrint(prints, current, line),
+    );
     const ms: number[] = [];
     let ready = false;
     if (this.instance !== undefined) this.fuelled(this.instance);
@@ -182,16 +187,18 @@ export class Evaluator {
 class JobContext implements BuiltinContext {
   readonly regexes: BuiltinContext['regexes'];
   readonly zones: BuiltinContext['zones'];
+  readonly maxChars: number;
   readonly random = randomBytes;
   readonly print: BuiltinContext['print'];
   readonly #clock: () => bigint;
   #now: bigint | undefined;
   #fixed: Map<string, Value> | undefined;
 
-  constructor({ regexes, zones }: Lasting, clock: () => bigint, print: BuiltinContext['print']) {
+  constructor({ regexes, zones }: Lasting, clock: () => bigint, maxChars: number, print: BuiltinContext['print']) {
     this.regexes = regexes;
     this.zones = zones;
     this.#clock = clock;
+    this.maxChars = maxChars;
     this.print = print;
   }
 

@@ -319,7 +319,7 @@ export class PolicyInstance {
     try {
       result = builtin(args, this.context);
     } catch (error) {
-      if (error instanceof BuiltinError) return 0;
+      if (error instanceof BuiltinError && !(this.isMetered && isOverflow(error.cause))) return 0;
       throw error;
     }
     if (result === undefined) return 0;
@@ -366,6 +366,13 @@ export class PolicyInstance {
     const names: Record<string, number> = JSON.parse(this.textAt(this.exports.opa_json_dump(address)));
     return new Map(Object.entries(names));
   }
+}
+
+/**
+ * Whether the stack ended, of which a worker has more: no reason to call what was being read invalid here.
+ */
+function isOverflow(error: unknown): boolean {
+  return error instanceof RangeError || (error instanceof Error && isOverflow(error.cause));
 }
 
 /** The module learns when it starts how much memory there is: all that the data need has to be there then. */

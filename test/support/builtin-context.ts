@@ -1,4 +1,5 @@
 // What built-ins are given in tests: a time that stands still, random bytes that are always the same, and nowhere to print.
+import { MAX_CHARS } from '../../src/policy/builtins/sprintf.ts';
 import type { BuiltinContext } from '../../src/policy/builtins/types.ts';
 
 export function builtinContext(given: Partial<BuiltinContext> = {}): BuiltinContext {
@@ -7,6 +8,7 @@ export function builtinContext(given: Partial<BuiltinContext> = {}): BuiltinCont
     now: 0n,
     regexes: new Map(),
     zones: new Map(),
+    maxChars: MAX_CHARS,
     fixed: new Map(),
     random: (count) => Uint8Array.from({ length: count }, () => (drawn = (drawn * 5 + 3) % 256)),
     print: () => undefined,

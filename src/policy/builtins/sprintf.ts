@@ -5,8 +5,11 @@ import { arrayOperand, stringOperand } from './operands.ts';
 import type { Builtin } from './types.ts';
 
 export const SPRINTF: Readonly<Record<string, Builtin>> = {
-  sprintf: (args) => format(stringOperand(args, 1), arrayOperand(args, 2).map(toArg)),
+  sprintf: (args, { maxChars }) => format(stringOperand(args, 1), arrayOperand(args, 2).map(toArg), maxChars),
 };
+
+/** Most characters of a text that is made of a few: many times what a verdict keeps of a message. */
+export const MAX_CHARS = 16 * 1024 * 1024;
 
 const INT64_MAX = (1n << 63n) - 1n;
 
@@ -28,9 +31,19 @@ function toArg(value: Value): FormatArg {
 /** Width and precision beyond this are refused by Go. */
 const TOO_LARGE = 1_000_000;
 
-/** Go's fmt.Sprintf (src/fmt/print.go, doPrintf), in its order of decisions. */
-export function format(template: string, args: readonly FormatArg[]): string {
-  return new Formatter(template, args).run();
+/**
+ * Go's fmt.Sprintf (src/fmt/print.go, doPrintf), in its order of decisions. Throws when the text gets longer than `maxChars`: four
+ * bytes of a template can ask for a million characters, and what does not fit the heap of a thread ends the process.
+ */
+export function format(template: string, args: readonly FormatArg[], maxChars: number): string {
+  return new Formatter(template, args, maxChars).run();
+}
+
+/** Not a BuiltinError: OPA would go on. */
+class TooLong extends Error {
+  constructor(maxChars: number) {
+    super(`a built-in was asked for a text of more than ${maxChars} characters`);
+  }
 }
 
 class Formatter {
@@ -43,10 +56,12 @@ class Formatter {
   /** The item before this one was an explicit index such as [3]. */
   private afterIndex = false;
   private out = '';
+  private readonly maxChars: number;
 
-  constructor(template: string, args: readonly FormatArg[]) {
+  constructor(template: string, args: readonly FormatArg[], maxChars: number) {
     this.text = template;
     this.args = args;
+    this.maxChars = maxChars;
   }
 
   run(): string {
@@ -59,6 +74,7 @@ class Formatter {
       this.out += this.text.slice(this.at, percent);
       this.at = percent + 1;
       if (!this.directive()) break;
+      if (this.out.length > this.maxChars) throw new TooLong(this.maxChars);
     }
     if (!this.reordered && this.next < this.args.length) this.extra();
     return this.out;

@@ -3,7 +3,7 @@
 import { compareValues, isPrintable, RegoObject } from '../terms.ts';
 import { BuiltinError } from './error.ts';
 import { type FormatArg, formatArg, noFlags } from './go-format.ts';
-import { format } from './sprintf.ts';
+import { format, MAX_CHARS } from './sprintf.ts';
 import { Byte, Float, formatOf, type Item, indexOf, isTrue, itemOf, JsonNumber, textOf } from './template-value.ts';
 import { queryEscape } from './url-escape.ts';
 
@@ -65,7 +65,7 @@ function print(args: readonly FormatArg[]): string {
 
 function printf([template, ...args]: readonly Item[]): string {
   if (typeof template !== 'string') return fail('printf: wrong type for value; expected string');
-  return format(template, args.map(formatOf));
+  return format(template, args.map(formatOf), MAX_CHARS);
 }
 
 /** The text that html, js and urlquery escape. */

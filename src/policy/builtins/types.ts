@@ -13,6 +13,8 @@ export interface BuiltinContext {
   readonly zones: Map<string, Zone>;
   /** What must not change within the evaluation (a random number, a UUID), by the name of the built-in and its arguments. */
   readonly fixed: Map<string, Value>;
+  /** Most characters that a built-in may make of a few. */
+  readonly maxChars: number;
   /** That many random bytes. */
   random(count: number): Uint8Array;
   /** Takes one line of a policy's `print`. */

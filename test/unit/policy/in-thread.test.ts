@@ -131,6 +131,30 @@ describe('an evaluation on the thread that asks', () => {
     }
   });
 
+  it('says of a deep text that a built-in reads what a worker says', async () => {
+    const rego = 'package admission.token\n\ndeny contains "decoded" if io.jwt.decode(input.token)[1]\n';
+    const dir = folder({ 'token.rego': rego });
+    const [here, there] = await Promise.all([engineOf(dir), engineOf(dir, { inThread: false })]);
+    for (const depth of [10, 1000, 3000, 7000]) {
+      const parts = ['{"alg":"HS256"}', `{"a":${'['.repeat(depth)}${']'.repeat(depth)}}`, 'signature'];
+      const token = parts.map((part) => Buffer.from(part).toString('base64url')).join('.');
+      const verdict = said(await ask(here, { token }));
+      expect(verdict).toEqual(said(await ask(there, { token })));
+      expect(verdict).toMatchObject({ results: [{ message: 'decoded' }] });
+    }
+  });
+
+  it('makes no long text of a short one, and a worker none that does not fit into it', async () => {
+    const rego = 'package admission.long\n\ndeny contains "long" if count(sprintf(input.template, [1])) > 0\n';
+    const engine = await engineOf(folder({ 'long.rego': rego }), { timeLimitMs: 5000 });
+    expect(ask(engine, { template: '%d' })).not.toBeInstanceOf(Promise);
+    expect((await ask(engine, { template: '%1000000[1]d' })).results).toMatchObject([{ message: 'long' }]);
+    expect(engine.stats()).toMatchObject({ inThread: 1, handedOver: 1 });
+    const { failures } = await ask(engine, { template: '%1000000[1]d'.repeat(300) });
+    expect(failures).toMatchObject([{ policy: 'admission.long', code: 'POLICY_FAILED', action: 'deny' }]);
+    expect(failures[0]?.message).toContain('more than 16777216 characters');
+  });
+
   it('sees the data of each update once that has returned, after a failure as well', async () => {
     const rego = `package admission.d
 
