@@ -76,8 +76,13 @@ export async function startBundle(
     data,
     onReplaced: options.onWorkerReplaced ?? (() => undefined),
   });
-  const here = options.inThread === true ? await openHere(bundle.wasm, setup, data) : undefined;
-  return new Engine(bundle.info, rules, pool, here, data, options);
+  try {
+    const here = options.inThread === true ? await openHere(bundle.wasm, setup, data) : undefined;
+    return new Engine(bundle.info, rules, pool, here, data, options);
+  } catch (error) {
+    await pool.close();
+    throw error;
+  }
 }
 
 async function openHere(

@@ -1,7 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { buildBundle } from '../../../src/policy/bundle.ts';
 import { DataDocument } from '../../../src/policy/data-document.ts';
-import { type EngineOptions, startEngine } from '../../../src/policy/engine.ts';
+import { type EngineOptions, startBundle, startEngine } from '../../../src/policy/engine.ts';
+import { meterModule } from '../../../src/policy/meter.ts';
+import { WorkerPool } from '../../../src/policy/pool.ts';
 import type { Evaluation, PolicyEngine } from '../../../src/policy/types.ts';
 import { toolPath } from '../../support/tools.ts';
 import { folder, POD, removeFolders } from './support.ts';
@@ -191,5 +194,14 @@ two := x if some x in [1, 2]
     await update(7);
     expect((await ask(engine)).results).toMatchObject([{ message: '7' }]);
     expect(engine.stats().handedOver).toBe(1);
+  });
+
+  it('leaves no workers behind when the module cannot be metered', async () => {
+    const bundle = await buildBundle(toolPath('opa'), folder({ 'names.rego': NAMES }));
+    const close = vi.spyOn(WorkerPool.prototype, 'close');
+    const options = { workers: 1, timeLimitMs: 300, maxPending: 1, inThread: true };
+    const twice = { ...bundle, wasm: meterModule(bundle.wasm) };
+    await expect(startBundle(twice, options)).rejects.toThrow(/cannot be metered/);
+    expect(close).toHaveBeenCalledTimes(1);
   });
 });
