@@ -82,11 +82,21 @@ export class WalKeeper {
     this.#send({ type: 'open', path });
   }
 
-  /** Resolves when the checkpointer has closed its connection. */
+  /** Resolves when the checkpointer has closed its connection. Rejects when it fails or ends instead: then the disk is not to be trusted. */
   close(): Promise<void> {
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
       this.#closed = resolve;
-      this.#port.on('message', (message: FromCheckpointer) => this.#take(message, performance.now()));
+      this.#port.on('message', (message: FromCheckpointer) => {
+        try {
+          this.#take(message, performance.now());
+        } catch (error) {
+          this.#port.close();
+          reject(error);
+        }
+      });
+      this.#port.once('close', () =>
+        reject(new SealgateError('LEDGER_WRITE_FAILED', 'the WAL checkpointer has ended')),
+      );
       this.#send({ type: 'close' });
     });
   }

@@ -33,13 +33,14 @@ function writerHere(shardLimits = DEFAULT_SHARD_LIMITS, root = tempDir()) {
   };
   const writer = new Writer(data, { now: () => 1_800_000_000_000_000 }, ports);
   onTestFinished(async () => {
+    if (/closed|fatal/.test(posted.at(-1)?.type ?? '')) return;
     port2.on('message', ({ type }) => type === 'close' && port2.postMessage({ type: 'closed' }));
     writer.close('test');
     run();
     await vi.waitFor(() => expect(posted.at(-1)?.type).toMatch(/closed|fatal/));
     port2.close();
   });
-  return { writer, posted, turns, run };
+  return { writer, posted, turns, run, checkpointer: port2 };
 }
 
 let id = 0;
@@ -157,5 +158,25 @@ describe('a full shard whose successor cannot be created', () => {
     ]);
     const notice = posted.find((one) => one.type === 'notice');
     expect(notice).toMatchObject({ notice: { shard: 0, message: expect.stringContaining('shard-000001.sqlite.new') } });
+  });
+});
+
+describe('a writer that closes', () => {
+  it.each([
+    ['fails', { type: 'failed', message: 'disk I/O error' }],
+    ['ends', undefined],
+  ])('says that its outcome is unknown when the WAL checkpointer %s meanwhile', async (_, says) => {
+    const { writer, posted, run, checkpointer } = writerHere();
+    checkpointer.on('message', ({ type }) => {
+      if (type !== 'close') return;
+      if (says !== undefined) checkpointer.postMessage(says);
+      checkpointer.close();
+    });
+    writer.close('test');
+    run();
+    await vi.waitFor(() =>
+      expect(posted.at(-1)).toMatchObject({ type: 'fatal', error: { code: 'LEDGER_WRITE_FAILED' } }),
+    );
+    writer.abandon();
   });
 });
