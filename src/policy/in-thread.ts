@@ -179,7 +179,12 @@ export class InThread {
   #reload(delayMs: number): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
-      this.#lane = this.#newLane();
+      try {
+        this.#lane = this.#newLane();
+      } catch {
+        // No memory for it at the moment.
+        this.#reload(RELOAD_DELAY_MS);
+      }
     }, delayMs);
     this.#timer.unref();
   }
