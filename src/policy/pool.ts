@@ -390,7 +390,6 @@ export class WorkerPool {
 
   private replace(slot: Slot, reason: string): void {
     this.retire(slot);
-    this.tellUpdated();
     if (this.closed) return;
     this.replaced++;
     this.options.onReplaced(reason);
@@ -403,6 +402,8 @@ export class WorkerPool {
     clearTimeout(slot.timer);
     this.slots.delete(slot);
     void slot.worker.terminate();
+    // It may have been the last that an update waits for.
+    this.tellUpdated();
   }
 
   /** Starts a worker in place of one that is gone, at once or, after failed starts, ever later. */

@@ -271,6 +271,27 @@ describe('data that change under load', () => {
     expect(engine.stats().replaced).toBe(0);
   }, 120_000);
 
+  it('are waited for no longer in a worker that another has taken the place of', async () => {
+    const data = new DataDocument<{ g: number }>();
+    const engine = await engineOf(GENERATIONS, { data, workers: 1 });
+    const large = Array.from({ length: 30 }, (_, i) => {
+      return { path: ['live', 'items', `large${i}`], value: value({ g: 1, text: 'x'.repeat(2 * MIB) }) };
+    });
+    await data.update(large, { g: 1 });
+    await data.update(
+      large.map(({ path }) => ({ path })),
+      { g: 2 },
+    );
+    // So many parts that the next worker, which takes larger ones while it loads, has them first.
+    const many = Array.from({ length: 5000 }, (_, i) => ({
+      path: ['live', 'items', `${i}`],
+      value: value({ g: 3, text: 'x'.repeat(8000) }),
+    }));
+    await data.update(many, { g: 3 });
+    expect((await ask(engine)).results).toMatchObject([{ message: '{3}' }]);
+    expect(engine.stats().renewed).toBe(1);
+  }, 60_000);
+
   it('stay as they were when there is no memory for the new ones, and that is told', async () => {
     const data = new DataDocument<{ g: number }>();
     const memory = { maxBytes: 16 * MIB, recycleBytes: 8 * MIB, heapMb: 64 };
