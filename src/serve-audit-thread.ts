@@ -113,9 +113,12 @@ async function report({ id, finding }: ToAudit & { type: 'report' }): Promise<vo
 }
 
 async function close(): Promise<void> {
-  for (const stop of stops.splice(0).reverse()) await stop();
-  post({ type: 'closed' });
-  port?.close();
+  try {
+    for (const stop of stops.splice(0).reverse()) await stop();
+  } finally {
+    post({ type: 'closed' });
+    port?.close();
+  }
 }
 
 port.on('message', (message: ToAudit) => {

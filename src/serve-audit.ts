@@ -41,6 +41,8 @@ export class AuditThread {
   readonly #reports = new Map<number, PromiseWithResolvers<void>>();
   #nextReport = 0;
   #closing = false;
+  /** Why nothing is answered any more. */
+  #over: SealgateError | undefined;
   #ends = new Date(Number.NaN);
   /** Decisions are counted here, so that the thread knows when they wait. */
   readonly precedence = precedenceMemory();
@@ -101,6 +103,7 @@ export class AuditThread {
 
   /** Resolves when a finding that no event shows is recorded. Rejects as the ledger's append does; then the next batch tries again. */
   report(finding: Finding): Promise<void> {
+    if (this.#over !== undefined) return Promise.reject(this.#over);
     const id = this.#nextReport++;
     const reported = Promise.withResolvers<void>();
     this.#reports.set(id, reported);
@@ -190,6 +193,7 @@ export class AuditThread {
     const fatal = new SealgateError('INTERNAL', `the thread of the audit stream ended unexpectedly${why}`, {
       cause: error,
     });
+    this.#over = fatal;
     this.#fail(fatal);
     if (!this.#closing) this.#options.onFatal(fatal);
   }
