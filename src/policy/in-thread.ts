@@ -42,6 +42,8 @@ interface Lane {
   readonly evaluator: Evaluator;
   readonly stage: Int32Array;
   readonly feed: DataFeed;
+  /** Whether a part of an update is in effect and the rest is not: workers are asked meanwhile. */
+  partial: boolean;
   /** Bytes of the instance's memory that the policies' own data took. */
   readonly ownBytes: number;
 }
@@ -73,9 +75,9 @@ export class InThread {
 
   /** What the rules say of the input, or undefined: then workers have to be asked. */
   run(rules: readonly number[], input: Uint8Array): Reply | undefined {
-    const { evaluator, stage, feed } = this.#lane;
+    const { evaluator, stage, feed, partial } = this.#lane;
     // Data that are not there yet, or have no room here, are in the workers.
-    if (feed.stopped || (feed.revision === 0 && this.#options.data.revision > 0)) return undefined;
+    if (partial || feed.stopped || (feed.revision === 0 && this.#options.data.revision > 0)) return undefined;
     if (input.length > MAX_INPUT_BYTES || this.#isSlow(rules)) return undefined;
     const began = performance.now();
     try {
@@ -128,6 +130,7 @@ export class InThread {
     const lane: Lane = {
       evaluator,
       stage: new Int32Array(stage),
+      partial: false,
       // Each part in a turn of its own: a decision waits for one of them at most, as it does in a worker.
       ownBytes: evaluator.dataBytes,
       feed: new DataFeed((part) => void setImmediate(() => this.#take(lane, part))),
@@ -161,7 +164,9 @@ export class InThread {
     if (this.#closed || lane !== this.#lane) return;
     let fits = true;
     try {
-      const { bytes, problem } = lane.evaluator.take(part);
+      // Each part is in effect at once: all of a large update would take a second.
+      lane.partial = part.revision === undefined;
+      const { bytes, problem } = lane.evaluator.take({ ...part, revision: part.revision ?? lane.feed.revision });
       fits = problem === undefined;
       lane.feed.taken(fits);
       const most = lane.ownBytes + SLACK_FACTOR * MEMORY_FACTOR * this.#options.data.size.bytes + SLACK_BYTES;

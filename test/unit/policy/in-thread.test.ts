@@ -204,4 +204,31 @@ two := x if some x in [1, 2]
     await expect(startBundle(twice, options)).rejects.toThrow(/cannot be metered/);
     expect(close).toHaveBeenCalledTimes(1);
   });
+
+  it("is a worker's while a large update comes into effect here, part by part", async () => {
+    const data = new DataDocument<{ g: number } | undefined>();
+    await data.update([{ path: ['live', 'items', '0'], value: Buffer.from('1') }], { g: 1 });
+    const rego = 'package admission.d\n\ndeny contains sprintf("%d", [sum([x | some x in data.live.items])])\n';
+    const engine = await engineOf(folder({ 'd.rego': rego }), { data });
+    await expect.poll(async () => ((await ask(engine)) && engine.stats().inThread) > 0).toBe(true);
+    const many = Array.from({ length: 1000 }, (_, i) => ({
+      path: ['live', 'items', `${i}`],
+      value: Buffer.from('2'),
+    }));
+    let updated = false;
+    const update = data.update(many, { g: 2 }).then(() => {
+      updated = true;
+    });
+    const heard = new Set<string>();
+    while (!updated) {
+      const { results, data: judged } = await ask(engine);
+      heard.add(`${judged?.revision} ${results[0]?.message}`);
+      await new Promise(setImmediate);
+    }
+    await update;
+    for (const one of heard) expect(['1 1', '2 2000']).toContain(one);
+    const answer = ask(engine);
+    expect(answer).not.toBeInstanceOf(Promise);
+    expect((await answer).results).toMatchObject([{ message: '2000' }]);
+  });
 });
