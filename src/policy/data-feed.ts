@@ -1,4 +1,4 @@
-// What one evaluator thread has not been told of the data yet: changes wait here, the newest of each place only, and go out in
+// What one thread that evaluates has not been told of the data yet: changes wait here, the newest of each place only, and go out in
 // parts that are small enough for an evaluation to wait behind one.
 import type { DataOp } from './data-document.ts';
 import type { DataPart } from './protocol.ts';

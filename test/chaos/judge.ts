@@ -9,7 +9,7 @@ import { systemClock } from '../../src/lib/clock.ts';
 import { LOG_NAME } from './plan.ts';
 import type { Journal } from './run.ts';
 
-/** Starts as the writer thread does, appends one entry and closes; then everything is looked at. Returns what is wrong. */
+/** Starts as the writer does, appends one entry and closes; then everything is looked at. Returns what is wrong. */
 export function judge(root: string, journal: Journal): { problems: string[]; recovery?: Recovery } {
   let recovery: Recovery | undefined;
   try {
@@ -20,7 +20,7 @@ export function judge(root: string, journal: Journal): { problems: string[]; rec
   return { problems: [...missing(root, journal), ...unverified(root)], recovery };
 }
 
-/** Start, one entry, stop, by the code that the writer thread runs. Throws what opening throws. */
+/** Start, one entry, stop, by the code that the writer runs. Throws what opening throws. */
 export function restart(root: string): Recovery {
   const key = loadOrCreateKey(join(root, 'keys', 'ledger.key'), LOG_NAME);
   const options = {

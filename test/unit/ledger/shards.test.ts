@@ -44,7 +44,7 @@ async function shardedLedger(root: string, entries = 10): Promise<void> {
   await ledger.close('test');
 }
 
-/** Opens the ledger as the writer thread does, in this thread. */
+/** Opens the ledger as the writer does. */
 function openHere(root: string, clock: Clock = { now: () => 1_800_000_000_000_000 }) {
   const { name, vkey, privateKey } = testKey(root);
   const options = { dir: places(root).dir, logName: name, vkey, privateKey, version: '0', settingsDigest: 'none' };
