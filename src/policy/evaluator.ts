@@ -1,7 +1,7 @@
 // Evaluates the rules of one request on a policy instance, each on its own: what one does wrong does not hide the
 // others. Runs inside an evaluator thread, and on the main one; knows nothing of threads.
 import { randomBytes } from 'node:crypto';
-import { MAX_CHARS } from './builtins/sprintf.ts';
+import { MAX_CHARS } from './builtins/too-long.ts';
 import type { BuiltinContext } from './builtins/types.ts';
 import { failureWords } from './failure-words.ts';
 import { InputError, PolicyInstance } from './host.ts';

@@ -1,5 +1,5 @@
 // What built-ins are given in tests: a time that stands still, random bytes that are always the same, and nowhere to print.
-import { MAX_CHARS } from '../../src/policy/builtins/sprintf.ts';
+import { MAX_CHARS } from '../../src/policy/builtins/too-long.ts';
 import type { BuiltinContext } from '../../src/policy/builtins/types.ts';
 
 export function builtinContext(given: Partial<BuiltinContext> = {}): BuiltinContext {

@@ -3,12 +3,13 @@ import { RE2JS } from 're2js';
 import { BuiltinError } from './error.ts';
 import { globsIntersect } from './glob-intersection.ts';
 import { integerOperand, stringOperand } from './operands.ts';
+import { TooLong } from './too-long.ts';
 import type { Builtin, BuiltinContext } from './types.ts';
 
 export const REGEX: Readonly<Record<string, Builtin>> = {
   'regex.replace': (args, context) => {
     const pattern = compile(stringOperand(args, 2), context);
-    return replace(stringOperand(args, 1), pattern, stringOperand(args, 3));
+    return replace(stringOperand(args, 1), pattern, stringOperand(args, 3), context.maxChars);
   },
   'regex.split': (args, context) => split(stringOperand(args, 2), compile(stringOperand(args, 1), context)),
   'regex.find_n': (args, context) => {
@@ -100,21 +101,26 @@ function findAll(text: string, pattern: RE2JS, limit: number): Match[] {
   return matches;
 }
 
-function replace(text: string, pattern: RE2JS, template: string): string {
+function replace(text: string, pattern: RE2JS, template: string, maxChars: number): string {
   let out = '';
   let last = 0;
   for (const match of findAll(text, pattern, -1)) {
-    out += text.slice(last, match.start) + expand(template, match);
+    out += text.slice(last, match.start) + expand(template, match, maxChars);
+    if (out.length > maxChars) throw new TooLong(maxChars);
     last = match.end;
   }
   return out + text.slice(last);
 }
 
 /** Go's Regexp.Expand: $name takes every word character that follows; ${name}; $$ is a dollar; anything else stays. */
-function expand(template: string, match: Match): string {
-  return template.replace(/\$(?:\$|\{(\w+)\}|([\p{L}\p{Nd}_]+))/gu, (found, braced?: string, bare?: string) =>
-    found === '$$' ? '$' : match.group(braced ?? bare ?? ''),
-  );
+function expand(template: string, match: Match, maxChars: number): string {
+  let length = 0;
+  return template.replace(/\$(?:\$|\{(\w+)\}|([\p{L}\p{Nd}_]+))/gu, (found, braced?: string, bare?: string) => {
+    const part = found === '$$' ? '$' : match.group(braced ?? bare ?? '');
+    length += part.length;
+    if (length > maxChars) throw new TooLong(maxChars);
+    return part;
+  });
 }
 
 function split(text: string, pattern: RE2JS): string[] {

@@ -2,14 +2,12 @@
 import { integerOf, isNumber, numberText, printValue, type Value } from '../terms.ts';
 import { type Flags, type FormatArg, formatArg, noFlags } from './go-format.ts';
 import { arrayOperand, stringOperand } from './operands.ts';
+import { TooLong } from './too-long.ts';
 import type { Builtin } from './types.ts';
 
 export const SPRINTF: Readonly<Record<string, Builtin>> = {
   sprintf: (args, { maxChars }) => format(stringOperand(args, 1), arrayOperand(args, 2).map(toArg), maxChars),
 };
-
-/** Most characters of a text that is made of a few: many times what a verdict keeps of a message. */
-export const MAX_CHARS = 16 * 1024 * 1024;
 
 const INT64_MAX = (1n << 63n) - 1n;
 
@@ -37,13 +35,6 @@ const TOO_LARGE = 1_000_000;
  */
 export function format(template: string, args: readonly FormatArg[], maxChars: number): string {
   return new Formatter(template, args, maxChars).run();
-}
-
-/** Not a BuiltinError: OPA would go on. */
-class TooLong extends Error {
-  constructor(maxChars: number) {
-    super(`a built-in was asked for a text of more than ${maxChars} characters`);
-  }
 }
 
 class Formatter {

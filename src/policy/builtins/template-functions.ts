@@ -3,8 +3,9 @@
 import { compareValues, isPrintable, RegoObject } from '../terms.ts';
 import { BuiltinError } from './error.ts';
 import { type FormatArg, formatArg, noFlags } from './go-format.ts';
-import { format, MAX_CHARS } from './sprintf.ts';
+import { format } from './sprintf.ts';
 import { Byte, Float, formatOf, type Item, indexOf, isTrue, itemOf, JsonNumber, textOf } from './template-value.ts';
+import { MAX_CHARS } from './too-long.ts';
 import { queryEscape } from './url-escape.ts';
 
 interface TemplateFunction {

@@ -158,6 +158,21 @@ describe('an evaluation on the thread that asks', () => {
     expect(failures[0]?.message).toContain('more than 16777216 characters');
   });
 
+  it.each(['x', '$0'])(
+    'leaves to a worker a text of which each place becomes a long one, which fails there',
+    async (part) => {
+      const replaced = 'regex.replace(input.text, input.pattern, input.by)';
+      const rego = `package admission.long\n\ndeny contains "long" if count(${replaced}) > 0\n`;
+      const engine = await engineOf(folder({ 'long.rego': rego }), { timeLimitMs: 5000 });
+      const text = 'x'.repeat(15_000);
+      const pattern = part === 'x' ? 'x' : '.*';
+      const { failures } = await ask(engine, { text, pattern, by: part.repeat(15_000) });
+      expect(failures).toMatchObject([{ policy: 'admission.long', code: 'POLICY_FAILED', action: 'deny' }]);
+      expect(failures[0]?.message).toContain('more than 16777216 characters');
+      expect(engine.stats().replaced).toBe(0);
+    },
+  );
+
   it('sees the data of each update once that has returned, after a failure as well', async () => {
     const rego = `package admission.d
 
