@@ -61,6 +61,7 @@ export async function startPolicies(settings: Settings, metrics: Metrics, log: L
       inThread: policy.inThread,
       memory: { maxBytes, recycleBytes: Math.min(64 * MIB, maxBytes / 2), heapMb: 256 },
       data,
+      onNotInThread: (reason) => log.warn({ reason }, 'policies are evaluated in threads of their own only'),
       onWorkerReplaced: (reason) => {
         metrics.policy.workerReplaced();
         log.warn({ reason }, 'a policy worker was replaced');

@@ -234,7 +234,7 @@ export class Writer {
     const wait = Math.max(0, this.#signedAt + this.#checkpointIntervalMs - performance.now());
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
-      this.#sign();
+      this.#ports.later(() => this.#sign());
     }, Math.ceil(wait));
   }
 

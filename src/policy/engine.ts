@@ -1,5 +1,5 @@
 // The policy engine: a compiled bundle, the pool that evaluates it, and the verdict made of their answers.
-import { SealgateError } from '../lib/errors.ts';
+import { messageOf, SealgateError } from '../lib/errors.ts';
 import { type BundleRule, buildBundle, type CompiledBundle, rulesOf } from './bundle.ts';
 import { DataDocument } from './data-document.ts';
 import { InThread } from './in-thread.ts';
@@ -36,6 +36,8 @@ export interface EngineOptions {
   readonly data?: DataDocument<object | undefined>;
   /** Whether requests are evaluated on this thread as long as that takes little (in-thread.ts). Default false. */
   readonly inThread?: boolean;
+  /** Why that cannot be, and workers evaluate everything. */
+  readonly onNotInThread?: (reason: string) => void;
 }
 
 /** An 8 MiB review takes some 100 MiB parsed; an ordinary one leaves an instance at a few MiB. */
@@ -76,22 +78,24 @@ export async function startBundle(
     data,
     onReplaced: options.onWorkerReplaced ?? (() => undefined),
   });
-  try {
-    const here = options.inThread === true ? await openHere(bundle.wasm, setup, data) : undefined;
-    return new Engine(bundle.info, rules, pool, here, data, options);
-  } catch (error) {
-    await pool.close();
-    throw error;
-  }
+  const here = options.inThread === true ? await openHere(bundle.wasm, setup, data, options) : undefined;
+  return new Engine(bundle.info, rules, pool, here, data, options);
 }
 
+/** Undefined for a module that cannot be metered, or for which there is no memory. */
 async function openHere(
   wasm: Uint8Array,
   setup: Omit<WorkerSetup, 'stage'>,
   data: DataDocument<object | undefined>,
-): Promise<InThread> {
-  const module = await WebAssembly.compile(meterModule(wasm));
-  return new InThread({ setup: { ...setup, module }, data });
+  { onNotInThread }: Pick<EngineOptions, 'onNotInThread'>,
+): Promise<InThread | undefined> {
+  try {
+    const module = await WebAssembly.compile(meterModule(wasm));
+    return new InThread({ setup: { ...setup, module }, data });
+  } catch (error) {
+    onNotInThread?.(messageOf(error));
+    return undefined;
+  }
 }
 
 /** Most requests have no results, no failures and no prints. */

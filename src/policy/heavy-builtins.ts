@@ -14,6 +14,7 @@ const HEAVY: readonly (readonly [reason: string, names: readonly string[]])[] = 
   ['a graph has exponentially many paths', ['graph.reachable_paths']],
   ['each member is looked for among all others: a tenth of a second', ['object.subset']],
   ['each operation copies what its path leads through', ['json.patch']],
+  ['each name is looked for among those before: a tenth of a second', ['urlquery.decode_object']],
   ['schemas have alternatives, references and patterns', ['json.match_schema', 'json.verify_schema']],
   ['what stands before each line may be as long as the document', ['json.marshal_with_options']],
   ['a few bytes become hundreds of thousands of values', ['net.cidr_expand', 'numbers.range_step']],

@@ -4,11 +4,12 @@
 import * as sdk from '@open-policy-agent/opa-wasm';
 import { BuiltinError } from './builtins/error.ts';
 import { HOST_BUILTINS } from './builtins/registry.ts';
+import { TooLong } from './builtins/too-long.ts';
 import type { Builtin, BuiltinContext } from './builtins/types.ts';
 import { HEAVY_BUILTINS } from './heavy-builtins.ts';
 import { FUEL_EXPORT } from './meter.ts';
 import { replacedBuiltin } from './replaced-natives.ts';
-import { RegoObject, RegoSet, type Value, writeValue } from './terms.ts';
+import { isLongerThan, RegoObject, RegoSet, type Value, writeValue } from './terms.ts';
 import { parseValue } from './terms-parse.ts';
 
 /** The SDK's ES module has this class only on its default export, and its types only beside it. */
@@ -323,6 +324,8 @@ export class PolicyInstance {
       throw error;
     }
     if (result === undefined) return 0;
+    const { maxChars } = this.context;
+    if (isLongerThan(result, maxChars)) throw new TooLong(maxChars);
     const text = encoder.encode(writeValue(result));
     this.pay(text.length);
     return this.parse(text, this.exports.opa_value_parse);

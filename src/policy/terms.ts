@@ -179,6 +179,22 @@ export function writeValue(value: Value): string {
   return `{${value.entries.map(([key, item]) => `${writeValue(key)}:${writeValue(item)}`).join(',')}}`;
 }
 
+/**
+ * Whether its text would have more characters than that, found without writing it: a value may hold another many times over, and what a
+ * few operations double is soon more than any heap holds. Escapes count as what they stand for.
+ */
+export function isLongerThan(value: Value, chars: number): boolean {
+  let left = chars;
+  const take = (one: Value): boolean => {
+    left -= typeof one === 'string' ? one.length + 2 : 1;
+    if (left < 0 || one === null || typeof one !== 'object') return left < 0;
+    if (Array.isArray(one)) return one.some(take);
+    if (one instanceof RegoSet) return one.members.some(take);
+    return one instanceof RegoObject && one.entries.some(([key, item]) => take(key) || take(item));
+  };
+  return take(value);
+}
+
 /** The value as OPA's `%v` and `print` show it, a string with its quotes. */
 export function printValue(value: Value): string {
   if (value === null) return 'null';

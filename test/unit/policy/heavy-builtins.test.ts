@@ -21,7 +21,7 @@ const QUICK = `
   io.jwt.decode io.jwt.verify_hs256 io.jwt.verify_hs384 io.jwt.verify_hs512 json.is_valid json.marshal json.unmarshal
   net.cidr_is_valid rand.intn replace semver.compare semver.is_valid sprintf strings.count strings.split_n time.now_ns
   time.parse_duration_ns time.parse_ns time.parse_rfc3339_ns trace units.parse units.parse_bytes uri.is_valid
-  uri.parse urlquery.decode urlquery.decode_object urlquery.encode urlquery.encode_object uuid.parse uuid.rfc4122
+  uri.parse urlquery.decode urlquery.encode urlquery.encode_object uuid.parse uuid.rfc4122
   yaml.marshal
 `
   .trim()

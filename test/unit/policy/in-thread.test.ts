@@ -1,10 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import { buildBundle } from '../../../src/policy/bundle.ts';
 import { DataDocument } from '../../../src/policy/data-document.ts';
 import { type EngineOptions, startBundle, startEngine } from '../../../src/policy/engine.ts';
 import { meterModule } from '../../../src/policy/meter.ts';
-import { WorkerPool } from '../../../src/policy/pool.ts';
 import type { Evaluation, PolicyEngine } from '../../../src/policy/types.ts';
 import { toolPath } from '../../support/tools.ts';
 import { folder, POD, removeFolders } from './support.ts';
@@ -173,6 +172,17 @@ describe('an evaluation on the thread that asks', () => {
     },
   );
 
+  it('takes no value that a few operations have doubled again and again', async () => {
+    const operations = Array.from({ length: 40 }, (_, i) => ({ op: 'copy', from: '', path: `/${i}` }));
+    const rego =
+      'package admission.long\n\ndeny contains "long" if json.patch(input.document, input.operations).x == 1\n';
+    const engine = await engineOf(folder({ 'long.rego': rego }), { timeLimitMs: 10_000 });
+    const { failures } = await ask(engine, { document: { x: 1 }, operations });
+    expect(failures).toMatchObject([{ policy: 'admission.long', code: 'POLICY_FAILED' }]);
+    expect(failures[0]?.message).toContain('more than 16777216 characters');
+    expect(engine.stats().replaced).toBe(0);
+  });
+
   it('sees the data of each update once that has returned, after a failure as well', async () => {
     const rego = `package admission.d
 
@@ -211,13 +221,18 @@ two := x if some x in [1, 2]
     expect(engine.stats().handedOver).toBe(1);
   });
 
-  it('leaves no workers behind when the module cannot be metered', async () => {
+  it('takes place in workers only where the module cannot be metered, and that is told', async () => {
     const bundle = await buildBundle(toolPath('opa'), folder({ 'names.rego': NAMES }));
-    const close = vi.spyOn(WorkerPool.prototype, 'close');
-    const options = { workers: 1, timeLimitMs: 300, maxPending: 1, inThread: true };
+    const told: string[] = [];
     const twice = { ...bundle, wasm: meterModule(bundle.wasm) };
-    await expect(startBundle(twice, options)).rejects.toThrow(/cannot be metered/);
-    expect(close).toHaveBeenCalledTimes(1);
+    const engine = await startBundle(twice, {
+      ...{ workers: 1, timeLimitMs: 5000, maxPending: 10, inThread: true },
+      onNotInThread: (reason) => void told.push(reason),
+    });
+    engines.push(engine);
+    expect(told).toEqual([expect.stringContaining('cannot be metered')]);
+    expect((await ask(engine, { name: 'bad' })).results).toMatchObject([{ message: 'bad' }]);
+    expect(engine.stats()).toMatchObject({ inThread: 0, evaluations: 1 });
   });
 
   it("is a worker's while a large update comes into effect here, part by part", async () => {
