@@ -1,5 +1,6 @@
 // The audit stream as the main thread sees it: a thread of its own, whose entries are appended here, whose metrics are counted here,
 // and which starts, drains and closes when it is told to.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { precedenceMemory } from './audit/precedence.ts';
 import type { Settings } from './config/schema.ts';
@@ -16,6 +17,9 @@ import {
   type WireError,
 } from './serve-audit-messages.ts';
 import type { Metrics } from './server/metrics.ts';
+
+/** Longer than the thread needs for what it is asked; then it is stuck, and the last checkpoint must not wait for it. */
+const STUCK_MS = 3000;
 
 export interface AuditThreadOptions {
   readonly settings: Settings;
@@ -116,17 +120,17 @@ export class AuditThread {
     this.#send({ type: 'retire' });
   }
 
-  /** As a listener's own: resolves with the number of requests that were cut off. */
+  /** As a listener's own: resolves with the number of requests that were cut off. A thread that does not answer is not waited for. */
   drain(graceMs: number): Promise<number> {
     this.#send({ type: 'drain', graceMs });
-    return this.#drained.promise;
+    return Promise.race([this.#drained.promise, sleep(graceMs + STUCK_MS, 0, { ref: false })]);
   }
 
   /** Before the ledger closes. */
   async close(): Promise<void> {
     this.#closing = true;
     this.#send({ type: 'close' });
-    await this.#closed.promise;
+    await Promise.race([this.#closed.promise, sleep(STUCK_MS, undefined, { ref: false })]);
     await this.#worker.terminate();
   }
 
