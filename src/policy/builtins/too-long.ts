@@ -6,6 +6,6 @@ export const MAX_CHARS = 16 * 1024 * 1024;
 /** Not a BuiltinError, which would be undefined in the policy: OPA makes the text. */
 export class TooLong extends Error {
   constructor(maxChars: number) {
-    super(`a built-in was asked for more than ${maxChars} characters`);
+    super(`more than ${maxChars} characters make a text that is too long`);
   }
 }

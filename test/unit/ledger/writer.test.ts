@@ -108,6 +108,8 @@ describe('decisions that wait', () => {
 
   it('are committed together with those that each look at what has arrived brings', () => {
     const { writer, posted, turns, run } = writerHere();
+    vi.useFakeTimers({ toFake: ['performance'] });
+    onTestFinished(() => void vi.useRealTimers());
     const all = [message('decision'), message('decision'), message('decision'), message('decision')] as const;
     writer.push(all[0]);
     writer.push(all[1]);
