@@ -679,7 +679,7 @@ export const settingsSchema = {
         type: 'boolean',
         default: true,
         description:
-          'Evaluates on the main thread what takes little there, metered and cut off after some 3 ms; only the rest goes to those threads. False leaves all of it to them.',
+          'Evaluates on the main thread what takes little there, metered and cut off after some milliseconds; only the rest goes to those threads. False leaves all of it to them.',
       },
       timeLimitMs: {
         type: 'integer',
@@ -759,7 +759,8 @@ export const settingsSchema = {
         minimum: 1,
         maximum: 1024,
         default: 32,
-        description: 'Most JSON of those objects. In each policy thread it takes about ten times as much.',
+        description:
+          'Most JSON of those objects. In each policy thread, and on the main one, it takes about ten times as much.',
       },
       kubeconfig: {
         ...file,

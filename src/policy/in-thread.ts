@@ -19,10 +19,10 @@ import {
 /** A larger input takes the thread for too long merely to be parsed, and leaves memory behind. */
 const MAX_INPUT_BYTES = 128 * 1024;
 /**
- * Units of meter.ts for one request, all of its rules together: 2 to 3 ms of them, where an ordinary evaluation of a pod uses a
- * hundredth, nearly all of it to parse its 3 KB.
+ * Units of meter.ts for one request, all of its rules together: 1 to 2 ms of code that is warm, a few more of what is not, where an
+ * ordinary evaluation of a pod uses a fiftieth, nearly all of it to parse its 3 KB.
  */
-const FUEL = 100_000_000n;
+const FUEL = 50_000_000n;
 /**
  * What a run may take, built-ins of the host included, which no fuel meters. A rule that is the slowest of so many longer runs in a
  * row is left to the workers; one such run may be that of a thread which had to wait for its core.

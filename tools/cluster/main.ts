@@ -51,6 +51,13 @@ There are no nodes and no controllers: pods stay Pending, and deleted namespaces
 Interrupt (Ctrl-C) to stop everything.`;
 }
 
+// Before anything of it is touched: what answers here would be taken for our own, and the folder of a running cluster for an old one.
+if (await isReady().catch(() => false)) {
+  console.error(
+    'A Sealgate is running on these ports already (make run or make cluster, perhaps in another checkout): stop it first.',
+  );
+  process.exit(1);
+}
 mkdirSync(DATA, { recursive: true });
 const sealgate = startSealgate();
 let plane: ControlPlane | undefined;
@@ -73,7 +80,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 
 try {
   await waitUntil('Sealgate was ready', isReady, [sealgate], READY_TIMEOUT_MS);
-  // Only now: a second `make cluster` has already failed on the first one's ports or ledger.
+  // Only now: a second one that was started at the same time has already failed on the first one's ports or ledger.
   rmSync(DIR, { recursive: true, force: true });
   const tls = (...path: string[]) => join(DATA, 'tls', ...path);
   plane = await startControlPlane({
