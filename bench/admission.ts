@@ -24,10 +24,12 @@ const CASES: readonly { readonly size: Size; readonly clients: number }[] = full
   : [1, 16, 64].map((clients) => ({ size: '3k', clients }));
 const ROUNDS = full ? 5 : 3;
 const SECONDS = full ? 4 : 1;
-/** Before anything is measured, of each side: it runs for weeks, and code that a just-in-time compiler has not seen yet is another's. */
-const WARM_UP_REQUESTS = full ? 60_000 : 10_000;
+/** Before anything is measured: both run for weeks. V8 compiles what is hot after ten thousands of requests, OPA was compiled before. */
+const WARM_UP_REQUESTS = full ? 60_000 : 15_000;
+const OPA_WARM_UP_REQUESTS = full ? 60_000 : 2000;
+const COST_SECONDS = full ? 4 : 0.8;
 const COST_ROUNDS = full ? 5 : 2;
-const MEMORY_REQUESTS = full ? 1_000_000 : 6000;
+const MEMORY_REQUESTS = full ? 1_000_000 : 3000;
 const INVENTORY_OBJECTS = 10_000;
 const MANY = 40;
 
@@ -162,8 +164,9 @@ async function against(cores: string, cases: typeof CASES, suffix: string): Prom
   const sealgate = await startSealgate(`sealgate${suffix}`, writePolicies(join(dir, `policies${suffix}`)), cores);
   const opa = await startOther(`opa${suffix}`, writeForOpa(join(dir, `for-opa${suffix}`)), cores);
   const figures: Figures = {};
-  tell(`${WARM_UP_REQUESTS} requests to each, to warm them up`);
-  for (const { target } of [sealgate, opa]) await load(target, '3k', 16, { requests: WARM_UP_REQUESTS });
+  tell(`${WARM_UP_REQUESTS} and ${OPA_WARM_UP_REQUESTS} requests, to warm both up`);
+  await load(sealgate.target, '3k', 16, { requests: WARM_UP_REQUESTS });
+  await load(opa.target, '3k', 16, { requests: OPA_WARM_UP_REQUESTS });
   await sealgate.settle();
   for (const { size, clients } of cases) {
     tell(`${size}, ${clients} at once${suffix === '' ? '' : ', two cores each'}`);
@@ -190,7 +193,7 @@ async function cost(name: string, first: string, second: string): Promise<number
   for (let i = 0; i <= COST_ROUNDS; i++) {
     const perSecond: number[] = [];
     for (const side of [a, b]) {
-      perSecond.push((await load(side.target, '3k', 16, { ms: (i === 0 ? 0.5 : 1) * SECONDS * 1000 })).perSecond);
+      perSecond.push((await load(side.target, '3k', 16, { ms: (i === 0 ? 0.5 : 1) * COST_SECONDS * 1000 })).perSecond);
       await side.settle();
     }
     if (i > 0) found.push((perSecond[1] as number) / (perSecond[0] as number));
