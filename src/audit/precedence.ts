@@ -31,8 +31,8 @@ export function watched(handler: HttpHandler, memory: SharedArrayBuffer): HttpHa
 }
 
 /** Whether a decision is being made, or was a moment ago. */
-export function decisionsWaiting(memory: SharedArrayBuffer, now = monotonicMs): () => boolean {
+export function decisionsWaiting(memory: SharedArrayBuffer): () => boolean {
   const open = new Int32Array(memory);
   const last = new Float64Array(memory);
-  return () => Atomics.load(open, OPEN) > 0 || now() - (last[LAST] ?? 0) < EXPECTED_MS;
+  return () => Atomics.load(open, OPEN) > 0 || monotonicMs() - (last[LAST] ?? 0) < EXPECTED_MS;
 }

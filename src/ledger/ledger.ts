@@ -188,7 +188,11 @@ class LedgerHandle implements Ledger {
       walMaxBytes: options.wal?.maxBytes ?? 2 * walHardBytes,
       checkpointer: port1,
     };
-    this.#checkpointer = startThread('checkpointer-thread', { port: port2 }, [port2]);
+    this.#checkpointer = new Worker(threadFile(import.meta.url, 'checkpointer-thread'), {
+      name: 'ledger checkpointer-thread',
+      workerData: { port: port2 },
+      transferList: [port2],
+    });
     this.#checkpointer.on('error', (error) => this.#fail(checkpointerError(error)));
     this.#checkpointer.on('exit', () => {
       if (this.#phase === 'open') this.#fail(checkpointerError(undefined));
@@ -398,14 +402,6 @@ class LedgerHandle implements Ledger {
     );
     if (before !== 'opening') this.#options.onFatal(error);
   }
-}
-
-function startThread(name: string, data: unknown, transferList: import('node:worker_threads').MessagePort[]): Worker {
-  return new Worker(threadFile(import.meta.url, name), {
-    name: `ledger ${name}`,
-    workerData: data,
-    transferList,
-  });
 }
 
 function fatal(error: unknown, what: string): SealgateError {

@@ -131,8 +131,8 @@ export class InThread {
       evaluator,
       stage: new Int32Array(stage),
       partial: false,
-      // Each part in a turn of its own: a decision waits for one of them at most, as it does in a worker.
       ownBytes: evaluator.dataBytes,
+      // Each part in a turn of its own: a decision waits for one of them at most, as it does in a worker.
       feed: new DataFeed((part) => void setImmediate(() => this.#take(lane, part))),
     };
     const { data } = this.#options;
