@@ -1,9 +1,10 @@
 // Packs: the bodies of consecutive entries, compressed together (docs/ledger-format.md, "Body").
 import { createHash } from 'node:crypto';
-import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import { constants, zstdDecompressSync } from 'node:zlib';
 import { SealgateError } from '../lib/errors.ts';
 import { sha256Latin1 } from '../tlog/merkle.ts';
 import { SALT_BYTES } from './commitment.ts';
+import { Compressor } from './compressor.ts';
 import type { BodyText } from './entry.ts';
 
 export const MAX_PACK_ENTRIES = 256;
@@ -80,12 +81,6 @@ class UnpackedBody implements Body {
   }
 }
 
-/** What Zstandard's output can take at most (ZSTD_COMPRESSBOUND in zstd.h). */
-function compressBound(bytes: number): number {
-  const margin = bytes < 128 * 1024 ? (128 * 1024 - bytes) >> 11 : 0;
-  return Math.max(MIN_CHUNK_BYTES, bytes + (bytes >> 8) + margin);
-}
-
 export interface EncodedPack {
   readonly count: number;
   readonly codec: number;
@@ -94,6 +89,7 @@ export interface EncodedPack {
 
 /** Collects records for one pack after another, in a buffer of its own that grows for a large body and shrinks again. */
 export class PackBuilder {
+  readonly #compressor = new Compressor(ZSTD_PARAMS, MAX_PACK_BYTES);
   #buffer = Buffer.allocUnsafe(MAX_PACK_BYTES);
   #length = 0;
   #count = 0;
@@ -123,17 +119,13 @@ export class PackBuilder {
     this.#count += 1;
   }
 
-  /** The pack of what was added, and an empty builder again. Nothing added: undefined. `data` is valid until the next `add`. */
+  /** The pack of what was added, and an empty builder again. Nothing added: undefined. `data` is valid until the next `add` or `take`. */
   take(): EncodedPack | undefined {
     if (this.#count === 0) return undefined;
     const records = this.#buffer.subarray(0, this.#length);
     const count = this.#count;
     this.clear();
-    // Node collects the output in chunks, and where it fills the last one to the brim (by default, one pack in 16,384) an empty
-    // second frame follows: no longer one frame, as the format has it. In one chunk as large as the worst case that cannot be,
-    // and Zstandard then writes into it directly, without a copy of the records and pages of its own for that.
-    const chunkSize = compressBound(records.length);
-    const packed = zstdCompressSync(records, { params: ZSTD_PARAMS, chunkSize });
+    const packed = this.#compressor.frame(records);
     if (packed.length < records.length) return { count, codec: CODEC_ZSTD, data: packed };
     return { count, codec: CODEC_NONE, data: records };
   }

@@ -168,7 +168,7 @@ function encode(list: readonly BodyRecord[]): Buffer {
     if (here) records.set(record.body, at);
     if (here) at += length;
   }
-  // One chunk, for the reason that PackBuilder in src/ledger/pack.ts gives: else an empty second frame may follow.
+  // One chunk, for the reason that src/ledger/compressor.ts gives: else an empty second frame may follow.
   const chunkSize = Math.max(records.length, MIN_CHUNK_BYTES);
   const packed = zstdCompressSync(records, { params: ZSTD_PARAMS, chunkSize });
   const [codec, data] = packed.length < records.length ? [CODEC_ZSTD, packed] : [CODEC_NONE, records];
