@@ -220,7 +220,7 @@ class LedgerHandle implements Ledger {
 
   stats(): LedgerStats {
     const queued = { decision: { ...this.#queued.decision }, audit: { ...this.#queued.audit } };
-    return { commits: this.#commits, entries: this.#entries, queued, walBytes: this.#head?.walBytes ?? 0 };
+    return { commits: this.#commits, entries: this.#entries, queued, walBytes: this.#writer?.walBytes ?? 0 };
   }
 
   append(lane: Lane, entries: readonly Append[]): Promise<Appended[]> {

@@ -25,8 +25,6 @@ export interface Head {
   readonly size: number;
   /** Entries that the last checkpoint covers. */
   readonly signedSize: number;
-  /** Bytes in the WAL that a new reader would have to look through. */
-  readonly walBytes: number;
   /** The last checkpoint, a signed note. */
   readonly checkpoint?: string;
 }
@@ -38,7 +36,6 @@ export interface CommitInfo {
   readonly bytes: number;
   /** From taking the entries off the queue until they were on disk. */
   readonly seconds: number;
-  readonly walBytes: number;
 }
 
 /** What an operator should hear of. Shards are numbers. */

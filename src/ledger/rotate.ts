@@ -14,7 +14,7 @@ import { Store } from './store.ts';
 export function fullBecause(store: Store, limits: ShardLimits, clock: Clock): FullBecause | undefined {
   if (store.size < 2) return undefined;
   if (store.size >= limits.entries) return 'entries';
-  if (store.bytes() >= limits.bytes) return 'bytes';
+  if (store.reaches(limits.bytes)) return 'bytes';
   return clock.now() - store.created >= limits.ageSeconds * 1_000_000 ? 'age' : undefined;
 }
 

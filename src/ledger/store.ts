@@ -33,6 +33,8 @@ export interface Committed {
   readonly bytes: number;
   /** The checkpoint that was committed with it. */
   readonly checkpoint: string | undefined;
+  /** WAL frames that it took, at most. */
+  readonly frames: number;
 }
 
 export interface StoreOptions {
@@ -64,6 +66,16 @@ const PAGE_BYTES = 4096;
 /** Bytes of a WAL frame: a page and its header. */
 export const WAL_FRAME_BYTES = PAGE_BYTES + 24;
 
+/**
+ * Pages that a commit changes at most: those that its rows fill, if each were half empty, and of each table one that was begun before,
+ * those above it, and the first page of the file. An entry's row has some hundred bytes beside its body.
+ */
+const COMMIT_PAGES = 24;
+const ROW_BYTES = 600;
+function pagesAtMost(entries: number, bytes: number): number {
+  return COMMIT_PAGES + Math.ceil((2 * (bytes + entries * ROW_BYTES)) / PAGE_BYTES);
+}
+
 export class Store {
   readonly #db: Database.Database;
   readonly #options: StoreOptions;
@@ -76,7 +88,9 @@ export class Store {
   readonly #leafHash = Buffer.alloc(32);
   readonly #watch: FileWatch;
   readonly #dataVersion: number;
+  /** Of the database when it was last asked, and how many may have come since. */
   #pages: number;
+  #newPages = 0;
   /** When the shard was created; now, when it does not say. */
   readonly created: Micros;
   /** The head as committed; replaced, never changed in part, so that a rollback keeps it. */
@@ -178,9 +192,12 @@ export class Store {
     return this.#state.prev;
   }
 
-  /** Bytes of the database as it will be when the WAL was moved into it, as of the last commit. */
-  bytes(): number {
-    return this.#pages * PAGE_BYTES;
+  /** Whether the database will have so many bytes when the WAL was moved into it. SQLite is only asked when that may be. */
+  reaches(bytes: number): boolean {
+    if ((this.#pages + this.#newPages) * PAGE_BYTES < bytes) return false;
+    this.#pages = this.#statements.pages.get() ?? 0;
+    this.#newPages = 0;
+    return this.#pages * PAGE_BYTES >= bytes;
   }
 
   /** Kind of the last entry. */
@@ -205,11 +222,9 @@ export class Store {
         );
       }
       const { committed, state } = this.#insert(entries, sign);
-      // Within the transaction, where it takes no lock of its own.
-      const pages = statements.pages.get() ?? 0;
       statements.commit.run();
       this.#state = state;
-      this.#pages = pages;
+      this.#newPages += committed.frames;
       return committed;
     } catch (error) {
       this.#packs.clear();
@@ -219,7 +234,7 @@ export class Store {
     }
   }
 
-  /** Cheap: reads the shared memory of the WAL. */
+  /** Reads the shared memory of the WAL, after SQLite has parsed the question, as it does each time. */
   walState(): WalState {
     const [, frames, checkpointed] = this.#statements.walState.get() as [number, number, number];
     return { frames: Math.max(frames, 0), checkpointed: Math.max(checkpointed, 0) };
@@ -307,7 +322,7 @@ export class Store {
       checkpoint = signed;
     }
     return {
-      committed: { first, hashes, bytes, checkpoint: signed },
+      committed: { first, hashes, bytes, checkpoint: signed, frames: pagesAtMost(entries.length, bytes) },
       state: { tree, prev, lastKind, signedSize, checkpoint },
     };
   }

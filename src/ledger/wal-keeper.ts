@@ -5,7 +5,7 @@ import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { SealgateError } from '../lib/errors.ts';
 import type { FromCheckpointer, ToCheckpointer } from './messages.ts';
 import { outcomeOf } from './sqlite-errors.ts';
-import { type Store, WAL_FRAME_BYTES, type WalState } from './store.ts';
+import { type Store, WAL_FRAME_BYTES } from './store.ts';
 
 /** After a reader or a full disk kept the WAL from being moved, how long until it is tried again. */
 const RETRY_MS = 1000;
@@ -25,6 +25,10 @@ export class WalKeeper {
   readonly #limits: WalLimits;
   readonly #onSeal: (path: string, sealed: boolean) => void;
   #running = false;
+  /** Frames when it was last looked at, those of them that were not in the database then, and how many may have come since. */
+  #frames = 0;
+  #left = 0;
+  #newFrames = 0;
   #outgrown = false;
   #retryAt = 0;
   #closed: (() => void) | undefined;
@@ -43,9 +47,9 @@ export class WalKeeper {
     this.#send({ type: 'open', path });
   }
 
-  /** How it stands: asked once after each commit. */
-  look(): WalState {
-    return this.#store.walState();
+  /** Bytes written to the WAL since it last began anew. */
+  bytes(): number {
+    return this.#store.walState().frames * WAL_FRAME_BYTES;
   }
 
   /** Whether a reader holds so much of the WAL that the shard should end: the WAL of the next one is nobody's. */
@@ -58,10 +62,14 @@ export class WalKeeper {
     if (paths.length > 0) this.#send({ type: 'seal', paths });
   }
 
-  /** Called between commits, with how the WAL stands. Throws when a checkpoint failed for another reason than space: then the disk is not to be trusted. */
-  tend(nowMs: number, { frames, checkpointed }: WalState): void {
+  /** Called after each commit, with the frames that it took at most. Throws when a checkpoint failed for another reason than space: then the disk is not to be trusted. */
+  tend(nowMs: number, newFrames: number): void {
+    this.#newFrames += newFrames;
     const finished = this.#drain(nowMs);
-    const left = frames - checkpointed;
+    if (!finished && !this.#mayBeDue()) return;
+    this.#look();
+    const frames = this.#frames;
+    const left = this.#left;
     if (left === 0 || nowMs < this.#retryAt) return;
     if (frames * WAL_FRAME_BYTES > this.#limits.hardBytes) {
       this.#finish('TRUNCATE', nowMs);
@@ -77,6 +85,9 @@ export class WalKeeper {
   /** From now on keeps the WAL of this shard; the checkpointer seals the one before, whose store must have been released. */
   switchTo(store: Store, path: string): void {
     this.#store = store;
+    this.#frames = 0;
+    this.#left = 0;
+    this.#newFrames = 0;
     this.#retryAt = 0;
     this.#outgrown = false;
     this.#send({ type: 'open', path });
@@ -101,6 +112,22 @@ export class WalKeeper {
     });
   }
 
+  #look(): void {
+    const { frames, checkpointed } = this.#store.walState();
+    this.#frames = frames;
+    this.#left = frames - checkpointed;
+    this.#newFrames = 0;
+  }
+
+  /** Whether anything may have to be done by now: looking costs as much as writing a page. */
+  #mayBeDue(): boolean {
+    const { softBytes, hardBytes } = this.#limits;
+    return (
+      (this.#left + this.#newFrames) * WAL_FRAME_BYTES > softBytes ||
+      (this.#frames + this.#newFrames) * WAL_FRAME_BYTES > hardBytes
+    );
+  }
+
   #send(message: ToCheckpointer): void {
     this.#port.postMessage(message);
   }
@@ -115,9 +142,9 @@ export class WalKeeper {
       // For want of space: where there is none the next shard has none either.
       held = false;
     }
-    const { frames, checkpointed } = this.#store.walState();
-    if (checkpointed < frames) this.#retryAt = nowMs + RETRY_MS;
-    this.#outgrown = held && mode === 'TRUNCATE' && frames * WAL_FRAME_BYTES > this.#limits.maxBytes;
+    this.#look();
+    if (this.#left > 0) this.#retryAt = nowMs + RETRY_MS;
+    this.#outgrown = held && mode === 'TRUNCATE' && this.#frames * WAL_FRAME_BYTES > this.#limits.maxBytes;
   }
 
   /** Whether the checkpointer finished a run since the last call. */

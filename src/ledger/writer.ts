@@ -10,7 +10,7 @@ import { type Slice, type Waiting, WriterQueue } from './queue.ts';
 import { fullBecause, nextShard, RotationPostponed } from './rotate.ts';
 import { openKeyed } from './rotate-key.ts';
 import { isNoSpace, outcomeOf } from './sqlite-errors.ts';
-import { type Committed, WAL_FRAME_BYTES, type WalState } from './store.ts';
+import type { Committed } from './store.ts';
 import { WalKeeper } from './wal-keeper.ts';
 
 export interface WriterPorts {
@@ -72,7 +72,12 @@ export class Writer {
       this.#notice({ type: sealed ? 'sealed' : 'unsealed', shard: shardNumberOf(of) ?? 0 });
     this.#wal = new WalKeeper(store, path, data.checkpointer, limits, onSeal);
     this.#wal.seal(unsealed);
-    ports.post({ type: 'ready', shard, recovery, head: this.#head(walBytes(this.#wal.look()), store.checkpoint) });
+    ports.post({ type: 'ready', shard, recovery, head: this.#head(store.checkpoint) });
+  }
+
+  /** Bytes in the WAL that a new reader would have to look through; 0 once the ledger is closed or has failed. */
+  get walBytes(): number {
+    return this.#state === 'open' || this.#state === 'closing' ? this.#wal.bytes() : 0;
   }
 
   /** Commits these entries soon. */
@@ -146,10 +151,9 @@ export class Writer {
     }
     const now = performance.now();
     if (committed.checkpoint !== undefined) this.#signedAt = now;
-    const wal = this.#wal.look();
-    this.#answer(slice, committed, (now - began) / 1000, walBytes(wal));
+    this.#answer(slice, committed, (now - began) / 1000);
     try {
-      this.#wal.tend(now, wal);
+      this.#wal.tend(now, committed.frames);
     } catch (error) {
       this.#fail(error);
     }
@@ -184,9 +188,9 @@ export class Writer {
     }
   }
 
-  #answer(slice: Slice, { first, hashes, bytes, checkpoint }: Committed, seconds: number, walBytes: number): void {
-    const info = { entries: slice.entries.length, bytes, seconds, walBytes };
-    const head = this.#head(walBytes, checkpoint ?? this.#created);
+  #answer(slice: Slice, { first, hashes, bytes, checkpoint }: Committed, seconds: number): void {
+    const info = { entries: slice.entries.length, bytes, seconds };
+    const head = this.#head(checkpoint ?? this.#created);
     this.#created = undefined;
     this.#ports.post({ type: 'committed', parts: slice.parts, first, hashes, head, info });
   }
@@ -252,7 +256,7 @@ export class Writer {
     const finish = async (): Promise<void> => {
       const body = Buffer.from(JSON.stringify({ reason: this.#stopReason }), 'utf8');
       store.append([{ kind: 'stop', body }], true);
-      const head = this.#head(0, store.checkpoint);
+      const head = this.#head(store.checkpoint);
       await this.#wal.close();
       store.close();
       lock.release();
@@ -265,16 +269,11 @@ export class Writer {
     this.#ports.post({ type: 'notice', notice });
   }
 
-  #head(walBytes: number, checkpoint: string | undefined): Head {
+  #head(checkpoint: string | undefined): Head {
     const { store, shard } = this.#opened;
-    const head = { shard, size: store.size, signedSize: store.signedSize, walBytes };
+    const head = { shard, size: store.size, signedSize: store.signedSize };
     return checkpoint === undefined ? head : { ...head, checkpoint };
   }
-}
-
-/** Bytes written to the WAL since it last began anew. */
-function walBytes({ frames }: WalState): number {
-  return frames * WAL_FRAME_BYTES;
 }
 
 function fatalError(error: unknown, path: string): SealgateError {

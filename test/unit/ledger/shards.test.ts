@@ -164,7 +164,9 @@ describe('rotation', () => {
     expect(fullBecause(store, NO_LIMITS, clock)).toBeUndefined();
     expect(fullBecause(store, { ...NO_LIMITS, entries: 3 }, clock)).toBeUndefined();
     expect(fullBecause(store, { ...NO_LIMITS, entries: 2 }, clock)).toBe('entries');
-    const bytes = store.bytes();
+    const reader = new Database(opened.path, { readonly: true });
+    const bytes = 4096 * Number(reader.pragma('page_count', { simple: true }));
+    reader.close();
     expect(fullBecause(store, { ...NO_LIMITS, bytes: bytes + 1 }, clock)).toBeUndefined();
     expect(fullBecause(store, { ...NO_LIMITS, bytes }, clock)).toBe('bytes');
     expect(fullBecause(store, { ...NO_LIMITS, ageSeconds: 60 }, clock)).toBeUndefined();
