@@ -1,5 +1,5 @@
 // Some built-ins that OPA compiles into every module do not do there what they do in OPA: `replace` of an empty text never ends,
-// json.is_valid takes what goes on after its end, format_int stops beyond 32 bits. A built module is changed so that their
+// json.is_valid takes what goes on after its end, format_int stops beyond 32 bits, json.remove at an empty path. A built module is changed so that their
 // functions ask the host instead.
 import { SealgateError } from '../lib/errors.ts';
 import { HOST_BUILTINS } from './builtins/registry.ts';
@@ -15,6 +15,8 @@ interface Replaced {
 }
 
 const REPLACED: readonly Replaced[] = [
+  { native: 'builtin_json_filter', builtin: 'json.filter', parameters: 2 },
+  { native: 'builtin_json_remove', builtin: 'json.remove', parameters: 2 },
   { native: 'opa_base64_decode', builtin: 'base64.decode', parameters: 1 },
   { native: 'opa_base64_is_valid', builtin: 'base64.is_valid', parameters: 1 },
   { native: 'opa_base64_url_decode', builtin: 'base64url.decode', parameters: 1 },

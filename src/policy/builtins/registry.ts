@@ -5,6 +5,7 @@ import { CORRECTED } from './corrected.ts';
 import { ENCODING } from './encoding.ts';
 import { GRAPH } from './graph.ts';
 import { JSON_BUILTINS } from './json.ts';
+import { JSON_PATHS } from './json-paths.ts';
 import { JSON_SCHEMA } from './json-schema.ts';
 import { JWT } from './jwt.ts';
 import { NUMBERS } from './numbers.ts';
@@ -31,6 +32,7 @@ const FAMILIES = [
   ENCODING,
   GRAPH,
   JSON_BUILTINS,
+  JSON_PATHS,
   JSON_SCHEMA,
   JWT,
   NUMBERS,

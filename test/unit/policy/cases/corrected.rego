@@ -14,7 +14,17 @@ searches := [["", ""], ["abc", ""], ["abc", "c"], ["éa😀b", "b"], ["éa😀b"
 
 replacements := [["abc", "", "-"], ["", "", "-"], ["abc", "b", ""], ["aaa", "aa", "b"], ["éaé", "é", "$&"], ["a.b.c", ".", "$1"], ["abc", "x", "y"], ["", "a", "b"]]
 
+document := {"a": {"b": [{"c": 1, "d": 2}, 3, [4, 5]], "e~f/g": {"h": null}}, "i": {7, "j", {"k": 1}}, "": {"": 1}, 2: {true: "x"}, "l": "text"}
+
+path_lists := [
+	[], [""], [[]], ["a"], ["/a"], ["//a"], ["a", "a/b"], ["a/b", "a"], ["a/b/0", "a/b/2/1"], [["a", "b", 0]], [["a", "b", "0", "d"], "i"],
+	["a/e~0f~1g"], ["a/e~0f~1g/h/x"], ["/"], ["//"], [["", ""]], ["a/"], [["i", "j"]], [["i", 7]], [["i", {"k": 1}, "k"]], [["i", {"k": 1}]],
+	[[2, true]], [[2.0]], ["2"], [["l", "text"]], ["l/0"], ["none", "a/none/x"], [1], ["a", null], {"a/b", "i"}, {["a", "b"], []}, set(),
+]
+
 r := {
+	"json.remove": [[i, v] | some i, p in path_lists; v := json.remove(document, p)],
+	"json.filter": [[i, v] | some i, p in path_lists; v := json.filter(document, p)],
 	"base64.decode": [[i, v] | some i, t in texts; v := base64.decode(t)],
 	"base64.is_valid": [[i, v] | some i, t in array.concat(texts, [1, null]); v := base64.is_valid(t)],
 	"base64url.decode": [[i, v] | some i, t in texts; v := base64url.decode(t)],
