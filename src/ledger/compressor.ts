@@ -31,27 +31,24 @@ export class Compressor {
   /** One frame that says how much it holds. Valid until the next call. */
   frame(bytes: Uint8Array): Buffer {
     if (bytes.length > this.#maxBytes) return this.#alone(bytes);
-    if (this.#stream === undefined) this.#open();
-    const stream = this.#stream;
-    if (stream?._processChunk === undefined || !this.#handle) return this.#alone(bytes);
+    const stream = this.#stream ?? this.#open();
+    if (stream._processChunk === undefined || !this.#handle) return this.#alone(bytes);
     stream._handle = this.#handle;
-    try {
-      return stream._processChunk(bytes, constants.ZSTD_e_end);
-    } catch (error) {
-      // What became of the context is unknown.
-      this.#stream = undefined;
-      throw error;
-    } finally {
-      // Each chunk adds one.
-      stream.removeAllListeners('error');
-    }
+    // If it throws, nobody knows what became of the context. The stream tells of the error again, later, to the listener that it has.
+    this.#stream = undefined;
+    const frame = stream._processChunk(bytes, constants.ZSTD_e_end);
+    // Each chunk adds one.
+    stream.removeAllListeners('error');
+    this.#stream = stream;
+    return frame;
   }
 
-  #open(): void {
+  #open(): SyncStream {
     const chunkSize = compressBound(this.#maxBytes);
-    this.#stream = createZstdCompress({ params: this.#params, chunkSize }) as unknown as SyncStream;
-    this.#handle = this.#stream._handle;
+    const stream = createZstdCompress({ params: this.#params, chunkSize }) as unknown as SyncStream;
+    this.#handle = stream._handle;
     if (this.#handle) this.#handle.close = () => undefined;
+    return stream;
   }
 
   // Node collects the output in chunks, and where it fills the last one to the brim (by default, one frame in 16,384) an empty
