@@ -36,6 +36,9 @@ const LEFT_BRACE = 0x7b;
 /** From an opening bracket to the closing one. */
 const CLOSING = 2;
 
+/** For someString. No string begins with it: JSON writes control characters with a backslash. */
+export const ANY_BYTE = 1;
+
 const FIRST_CAPACITY = 1024;
 /** A larger table is given back after use: 4 Mi integers, 16 MiB. */
 const KEPT_CAPACITY = 2 ** 22;
@@ -263,16 +266,21 @@ export class JsonDocument {
   }
 
   /**
-   * Whether `test` holds for any of the strings, keys included, whose length in bytes, quotes included, `lengths` marks with
-   * a 1 (a longer one than it has places for is not marked), or that are written with a backslash.
+   * Whether `test` holds for any of the strings, keys included, that may be one of a few: `firstBytes` has, by the length in
+   * bytes, quotes included, what such a string begins with, ANY_BYTE, or 0 where there is none of that length (nor of a
+   * length that it has no place for). Those that are written with a backslash are asked as well.
    */
-  someString(lengths: Uint8Array, test: (node: Node) => boolean): boolean {
+  someString(firstBytes: Uint8Array, test: (node: Node) => boolean): boolean {
     const { bytes, count } = this;
     const table = this.#table;
+    const tooLong = firstBytes.length;
     for (let node = 0, at = 0; node < count; node++, at += STRIDE) {
       const start = table[at] as number;
-      if (lengths[(table[at + 1] as number) - start] !== 1 && table[at + 2] !== ESCAPED) continue;
-      if (bytes[start] === QUOTE && test(node)) return true;
+      const size = (table[at + 1] as number) - start;
+      const first = size < tooLong ? (firstBytes[size] as number) : 0;
+      if (first !== 0 && (first === ANY_BYTE || first === bytes[start + 1])) {
+        if (bytes[start] === QUOTE && test(node)) return true;
+      } else if (table[at + 2] === ESCAPED && test(node)) return true;
     }
     return false;
   }
@@ -371,6 +379,8 @@ function stringEnd(bytes: Buffer, start: number): number {
   let at = start + 1;
   for (; at < end; at++) {
     const byte = bytes[at] as number;
+    // Most are small letters, and need no further question.
+    if (byte > BACKSLASH) continue;
     if (byte === QUOTE) return at + 1;
     if (byte === BACKSLASH || byte < SPACE) return escapedStringEnd(bytes, start, at);
   }

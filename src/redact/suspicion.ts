@@ -1,6 +1,6 @@
 // Nearly everything that is recorded holds nothing secret. One look at the strings of a document tells which ones have to be
 // walked: it may be wrong in one direction only.
-import { type JsonDocument, type JsonName, jsonName, type Node } from '../lib/json-document.ts';
+import { ANY_BYTE, type JsonDocument, type JsonName, jsonName, type Node } from '../lib/json-document.ts';
 import { KIND, type Rules } from './walk.ts';
 
 /** Kinds whose name ends so have a command or a path. */
@@ -14,10 +14,8 @@ export function createSuspicion(rules: Rules): (doc: JsonDocument) => boolean {
   const kinds = new Set(['Secret', ...rules.fields.map(({ kind }) => kind)].flatMap((kind) => [kind, `${kind}List`]));
   const annotations = [...rules.manifestAnnotations].map(jsonName);
   const names = new Set(annotations.map(({ text }) => text));
-  const kindSize = KIND.bytes.length + 2;
-  const sizes = [kindSize, ...annotations.map(({ bytes }) => bytes.length + 2)];
-  const lengths = new Uint8Array(Math.max(...sizes) + 1);
-  for (const size of sizes) lengths[size] = 1;
+  const kindSize = sizeOf(KIND);
+  const firstBytes = firstBytesOf([KIND, ...annotations]);
 
   const kindNames: JsonName[][] = [];
   for (const name of [...kinds].map(jsonName)) {
@@ -42,7 +40,24 @@ export function createSuspicion(rules: Rules): (doc: JsonDocument) => boolean {
     return isOneOf(doc, node, annotations);
   };
 
-  return (doc) => doc.someString(lengths, (node) => isSuspicious(doc, node));
+  return (doc) => doc.someString(firstBytes, (node) => isSuspicious(doc, node));
+}
+
+/** Bytes of a name with its quotes. */
+function sizeOf({ bytes }: JsonName): number {
+  return bytes.length + 2;
+}
+
+/** By their sizes, what strings begin with that may be one of these names. */
+function firstBytesOf(names: readonly JsonName[]): Uint8Array {
+  const firstBytes = new Uint8Array(Math.max(...names.map(sizeOf)) + 1);
+  for (const name of names) {
+    const [first = ANY_BYTE] = name.bytes;
+    const size = sizeOf(name);
+    const before = firstBytes[size];
+    firstBytes[size] = before === 0 || before === first ? first : ANY_BYTE;
+  }
+  return firstBytes;
 }
 
 /** Not by `some`: this is asked of every `name` in a document, and the functions for it were 4 KB of garbage for a review of 3 KB. */

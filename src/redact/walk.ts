@@ -19,6 +19,8 @@ const MAX_MANIFESTS = 3;
 
 export interface Rules {
   readonly fields: readonly FieldRule[];
+  /** Names of the resources that they and what is known of Secrets are about. */
+  readonly resources: readonly JsonName[];
   readonly manifestAnnotations: ReadonlySet<string>;
   readonly search: (text: string) => readonly Span[];
 }

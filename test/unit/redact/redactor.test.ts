@@ -235,6 +235,15 @@ describe('redaction of the manifest that kubectl apply leaves in an annotation',
     expect(redactor().review(text).bytes.toString()).toBe(text);
   });
 
+  it('does so for each of several names, also where some are as long as others', () => {
+    const manifestAnnotations = ['kite', 'note', 'note.example.com/x', 'kite.example.com/x', 'mite.example.com/y'];
+    for (const name of manifestAnnotations) {
+      const text = review({ object: { metadata: { annotations: { other: 'kept', [name]: CANARY } } } });
+      const result = redactor({ manifestAnnotations }).review(text);
+      expect(annotationsOf(result)).toEqual({ other: 'kept', [name]: '[redacted]' });
+    }
+  });
+
   it('redacts inside it otherwise', () => {
     const fields = [{ kind: 'ConfigMap', paths: ['data.password'] }];
     const manifest = `{"kind":"ConfigMap","data":{"password":"${CANARY}","n":1e400}}`;
