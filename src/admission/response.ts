@@ -20,7 +20,7 @@ interface Status {
   readonly details?: { readonly retryAfterSeconds: number };
 }
 
-/** The body of the response. `annotation` names the entry; absent when there is none. */
+/** The body of the response. `uid` is a UUID. `annotation` names the entry; absent when there is none. */
 export function responseBody(
   uid: string,
   verdict: Verdict,
@@ -30,11 +30,10 @@ export function responseBody(
   const found = warningsOf(verdict);
   const warnings = found.length + more.length === 0 ? found : boundedWarnings([...more, ...found]);
   // Put together by hand: an object with a member named after the uid would be of a shape of its own, for V8 to build and keep.
-  let response = `"uid":${JSON.stringify(uid)},"allowed":${verdict.allowed}`;
+  let response = `"uid":"${uid}","allowed":${verdict.allowed}`;
   if (!verdict.allowed) response += `,"status":${JSON.stringify(statusOf(verdict))}`;
   if (warnings.length > 0) response += `,"warnings":${JSON.stringify(warnings)}`;
-  if (annotation !== undefined)
-    response += `,"auditAnnotations":{${JSON.stringify(`d.${uid}`)}:${JSON.stringify(annotation)}}`;
+  if (annotation !== undefined) response += `,"auditAnnotations":{"d.${uid}":${JSON.stringify(annotation)}}`;
   return `{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{${response}}}`;
 }
 

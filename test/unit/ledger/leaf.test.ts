@@ -101,7 +101,11 @@ describe('leaf', () => {
     expect(checkExtra('event', { uid: 'x' })).toContain('has no key');
     expect(checkExtra('decision', { uid: '705ab4f5-6393-11e8-b7cc-42010a800002' })).toContain('needs the key bundle');
     expect(checkExtra('undelivered', { uid: '705AB4F5-6393-11e8-b7cc-42010a800002' })).toContain('lowercase UUID');
-    expect(checkExtra('policy', { bundle: 'sha256:1' })).toContain('64 hex digits');
+    for (let times = 0; times < 2; times++) {
+      expect(checkExtra('policy', { bundle: `sha256:${'0'.repeat(64)}` })).toBeUndefined();
+      expect(checkExtra('policy', { bundle: 'sha256:1' })).toContain('64 hex digits');
+    }
+    expect(checkExtra('policy', undefined)).toContain('needs the key bundle');
     expect(checkExtra('verdict' as 'event', undefined)).toContain('no entry kind');
   });
 });
