@@ -1,7 +1,7 @@
 // POST /v1/admit: from an AdmissionReview to a recorded decision to its answer. The answer leaves after the decision is on
 // disk, or not at all.
 
-import type { Appended } from '../ledger/entry.ts';
+import type { Append, Appended } from '../ledger/entry.ts';
 import { messageOf, SealgateError } from '../lib/errors.ts';
 import type { HttpAnswer, HttpHandler, HttpRequest } from '../lib/http.ts';
 import { JsonDocument } from '../lib/json-document.ts';
@@ -17,53 +17,81 @@ import { failedVerdict, isFailure, recordable, type Verdict } from './verdict.ts
 /** The engine keeps the deadline itself; this long after it nobody waits for it any more. */
 const ENGINE_GRACE_MS = 100;
 
-/** Never rejects: whatever happens has an answer. */
+/**
+ * Never rejects: whatever happens has an answer. No async functions here: nearly always the only thing to wait for is the ledger, and
+ * each of them would be one more promise on the way.
+ */
 export function createAdmissionHandler(parts: AdmissionParts): HttpHandler {
   // One table for all requests: each is done with it before anything is awaited.
   const doc = new JsonDocument();
-  return async (request) => {
+  return (request) => {
     try {
-      return await admit(parts, request, doc);
+      return admit(parts, request, doc);
     } catch (thrown) {
-      return refuse(parts, refusalOf(coded(parts, thrown)));
+      return Promise.resolve(refuseThrown(parts, thrown));
     }
   };
 }
 
-async function admit(parts: AdmissionParts, request: HttpRequest, doc: JsonDocument): Promise<HttpAnswer> {
+function admit(parts: AdmissionParts, request: HttpRequest, doc: JsonDocument): Promise<HttpAnswer> {
   const refusal = refusePost(request);
-  if (refusal !== undefined) return refuse(parts, refusal);
+  if (refusal !== undefined) return Promise.resolve(refuse(parts, refusal));
   const began = performance.now();
   const review = readReview(request.body, doc, parts.settings.maxDepth);
   const redacted = parts.redactor.review(doc);
   if (redacted.changed) parts.metrics.redacted();
   const read = performance.now();
-  const evaluating = evaluate(parts, request, review);
+  const evaluating = evaluate(parts, request, review, read);
+  const decided = (evaluation: Evaluation): Promise<HttpAnswer> => {
+    const verdict = recordable(evaluation, redacted);
+    const took = { receive: began - request.receivedAt, read: read - began, policies: performance.now() - read };
+    return record(parts, request, review, verdict, decisionEntry(review.uid, request.peer, verdict, took, redacted));
+  };
   // Most are there at once: to wait for them would let others go first.
-  const evaluation = evaluating instanceof Promise ? await evaluating : evaluating;
-  const verdict = recordable(evaluation, redacted);
-  const took = { receive: began - request.receivedAt, read: read - began, policies: performance.now() - read };
-  const entry = decisionEntry(review.uid, request.peer, verdict, took, redacted);
-  let appended: Appended;
-  try {
-    appended = only(await parts.ledger.append('decision', [entry]));
-  } catch (thrown) {
-    return unrecorded(parts, review, verdict, coded(parts, thrown));
-  }
-  return recorded(parts, request, review, verdict, appended);
+  if (!(evaluating instanceof Promise)) return decided(evaluating);
+  return evaluating.then(decided).catch((thrown: unknown) => refuseThrown(parts, thrown));
 }
 
-function only(appended: readonly Appended[]): Appended {
-  const [first] = appended;
-  if (first === undefined) throw new SealgateError('LEDGER_WRITE_FAILED', 'the ledger named no entry');
-  return first;
+/** Records the decision, then answers. */
+function record(
+  parts: AdmissionParts,
+  request: HttpRequest,
+  review: Review,
+  verdict: Verdict,
+  entry: Append,
+): Promise<HttpAnswer> {
+  const failed = (thrown: unknown): HttpAnswer => {
+    try {
+      return unrecorded(parts, review, verdict, coded(parts, thrown));
+    } catch (again) {
+      return refuseThrown(parts, again);
+    }
+  };
+  const landed = ([first]: readonly Appended[]): HttpAnswer => {
+    if (first === undefined) return failed(new SealgateError('LEDGER_WRITE_FAILED', 'the ledger named no entry'));
+    try {
+      return recorded(parts, request, review, verdict, first);
+    } catch (thrown) {
+      return refuseThrown(parts, thrown);
+    }
+  };
+  try {
+    return parts.ledger.append('decision', [entry]).then(landed, failed);
+  } catch (thrown) {
+    return Promise.resolve(failed(thrown));
+  }
 }
 
 /** The verdict of the policies, or a denial that says why there is none. */
-function evaluate(parts: AdmissionParts, request: HttpRequest, review: Review): Evaluation | Promise<Evaluation> {
+function evaluate(
+  parts: AdmissionParts,
+  request: HttpRequest,
+  review: Review,
+  now: number,
+): Evaluation | Promise<Evaluation> {
   const bundle = parts.engine.bundle.digest;
   const deadline = deadlineOf(request.receivedAt, request.query.get('timeout'), parts.settings);
-  const left = deadline - performance.now();
+  const left = deadline - now;
   if (left <= 0)
     return failedVerdict('POLICY_TIMEOUT', 'the time for an answer had passed before policies ran', bundle);
   const failed = (thrown: unknown): Evaluation => {
@@ -153,6 +181,10 @@ function unrecorded(parts: AdmissionParts, review: Review, verdict: Verdict, err
 
 function coded(parts: AdmissionParts, thrown: unknown): SealgateError {
   return codedError(thrown, (stack) => parts.log.error({ stack }, 'a review could not be handled'));
+}
+
+function refuseThrown(parts: AdmissionParts, thrown: unknown): HttpAnswer {
+  return refuse(parts, refusalOf(coded(parts, thrown)));
 }
 
 function refuse(parts: AdmissionParts, refusal: Refusal): HttpAnswer {

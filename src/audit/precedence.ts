@@ -19,13 +19,19 @@ export function precedenceMemory(): SharedArrayBuffer {
 export function watched(handler: HttpHandler, memory: SharedArrayBuffer): HttpHandler {
   const open = new Int32Array(memory);
   const last = new Float64Array(memory);
-  return async (request) => {
+  const ended = (): void => {
+    Atomics.sub(open, OPEN, 1);
+    last[LAST] = monotonicMs();
+  };
+  return (request) => {
     Atomics.add(open, OPEN, 1);
     try {
-      return await handler(request);
-    } finally {
-      Atomics.sub(open, OPEN, 1);
-      last[LAST] = monotonicMs();
+      const answer = handler(request);
+      answer.then(ended, ended);
+      return answer;
+    } catch (thrown) {
+      ended();
+      throw thrown;
     }
   };
 }
