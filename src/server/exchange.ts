@@ -84,7 +84,7 @@ export class Exchange {
       (body) => {
         this.#stage = 'handling';
         this.#received = new Received(this.#message, path, body, peer, receivedAt);
-        void this.#handle(route, this.#received);
+        this.#handle(route, this.#received);
       },
       (why) => void this.#refuse(why === 'overloaded' ? OVERLOADED : tooLarge(route.bodyLimitBytes)),
     );
@@ -120,14 +120,20 @@ export class Exchange {
     return false;
   }
 
-  async #handle(route: Route, received: Received): Promise<void> {
-    let answer: HttpAnswer;
-    try {
-      answer = await route.handler(received);
-    } catch (error) {
+  /** No async function: with one handler's promise there are enough on the way of a request. */
+  #handle(route: Route, received: Received): void {
+    const failed = (error: unknown): void => {
       this.#host.log.error({ error }, `the ${this.#host.name} handler failed`);
-      answer = INTERNAL;
+      this.#answer(INTERNAL);
+    };
+    try {
+      route.handler(received).then((answer) => this.#answer(answer), failed);
+    } catch (error) {
+      failed(error);
     }
+  }
+
+  #answer(answer: HttpAnswer): void {
     this.#stage = 'over';
     this.#onSent = answer.onSent;
     if (this.#ended) {
@@ -136,19 +142,25 @@ export class Exchange {
     } else this.#write(answer);
   }
 
-  #write({ status, headers, body = '' }: HttpAnswer): void {
+  #write({ status, headers = {}, body = '' }: HttpAnswer): void {
     const response = this.#response;
     const { socket } = response;
-    // In Node 24 `finish` comes as well when the last write failed.
-    response.once('finish', () => {
+    // In Node 24 `finish` comes as well when the last write failed. It comes once: `once` would make two objects more.
+    response.on('finish', () => {
       this.#sent = socket !== null && !socket.destroyed && socket.errored === null;
     });
     const length = typeof body === 'string' ? Buffer.byteLength(body) : body.length;
-    const all: Record<string, string | number> = { ...headers, 'content-length': length };
-    if (this.#host.closing) all['connection'] = 'close';
+    // In the form of a list Node takes them as they are.
+    const all: string[] = [];
+    for (const name of Object.keys(headers)) all.push(name, headers[name] as string);
+    all.push('content-length', String(length));
+    if (this.#host.closing) all.push('connection', 'close');
     try {
       response.writeHead(status, all);
-      response.end(length === 0 ? undefined : body);
+      if (length === 0) response.end();
+      // A text of ASCII alone is written as it is.
+      else if (length === body.length) response.end(body, 'latin1');
+      else response.end(body);
     } catch (error) {
       // A header that HTTP does not allow, for example.
       this.#host.log.error({ error }, `an answer of the ${this.#host.name} handler could not be written`);

@@ -233,7 +233,7 @@ class Listener implements TlsListener, Host {
     const exchange = new Exchange(this, message, response);
     this.#inFlight++;
     connection.exchanges.add(exchange);
-    response.once('close', () => this.#end(exchange, connection));
+    response.on('close', () => this.#end(exchange, connection));
     return exchange.begin(connection.peer);
   }
 
