@@ -49,6 +49,11 @@ export async function startPolicies(settings: Settings, metrics: Metrics, log: L
         'policies name an inventory, and there is none: what they ask of data.inventory is undefined; set inventory.resources',
       );
     }
+    const whole = [...bundle.reads].flatMap(([entrypoint, why]) =>
+      typeof why === 'string' ? [{ entrypoint, why }] : [],
+    );
+    if (whole.length > 0)
+      log.debug({ whole }, 'rules are given the whole review, because what they read of it is not known');
     return bundle;
   };
   const maxBytes = policy.memoryLimitMiB * MIB;

@@ -4,10 +4,11 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { SealgateError } from '../lib/errors.ts';
+import { messageOf, SealgateError } from '../lib/errors.ts';
 import { type Available, buildErrors } from './build-errors.ts';
 import { supportedCapabilities } from './capabilities.ts';
 import { dataConflicts } from './data-conflicts.ts';
+import { type InputReads, inputReads } from './input-reads.ts';
 import { type Module, parseModules } from './modules.ts';
 import { runOpa } from './opa.ts';
 import { policiesOf } from './policies.ts';
@@ -21,6 +22,8 @@ export interface CompiledBundle {
   readonly wasm: Uint8Array;
   /** The data documents as one JSON document. */
   readonly data: Uint8Array;
+  /** By entrypoint, what each rule reads of the input. */
+  readonly reads: ReadonlyMap<string, InputReads>;
 }
 
 /** A rule and the policy that it belongs to: what the engine counts by index. */
@@ -74,9 +77,16 @@ export function buildSources(opa: string, sources: readonly SourceFile[]): Promi
     const { digest, files } = digestSources(staged.sources);
     const modules = await parseModules(opa, staged.dir, regoPaths(staged.sources));
     const policies = policiesOf(modules);
-    const compiled = await compile(opa, staged, modules, policies);
-    const usesInventory = staged.sources.some(mayUseInventory);
-    return { info: { digest, files, policies, usesInventory }, ...compiled };
+    const available = await restrict(opa, staged.work);
+    const reading = readsOf(opa, staged, policies);
+    try {
+      const compiled = await compile(opa, staged, { modules, policies, available });
+      const usesInventory = staged.sources.some(mayUseInventory);
+      return { info: { digest, files, policies, usesInventory }, ...compiled, reads: await reading };
+    } finally {
+      // What it works on goes after this.
+      await reading;
+    }
   });
 }
 
@@ -95,34 +105,59 @@ export function regoPaths(sources: readonly SourceFile[]): string[] {
   return sources.filter((source) => source.kind === 'rego').map((source) => source.path);
 }
 
+export interface Compilable {
+  readonly modules: readonly Module[];
+  readonly policies: readonly PolicyInfo[];
+  /** What `restrict` returned for the folder. */
+  readonly available: Available;
+}
+
 /** `opa build` with one entrypoint for each rule of `policies`. Throws POLICY_INVALID. */
 export async function compile(
   opa: string,
   { dir, work }: Pick<StagedFolder, 'dir' | 'work'>,
-  modules: readonly Module[],
-  policies: readonly PolicyInfo[],
+  { modules, policies, available }: Compilable,
 ): Promise<{ wasm: Uint8Array; data: Uint8Array }> {
-  const entrypoints = rulesOf(policies).map((rule) => rule.entrypoint);
-  const available = await restrict(opa, work);
-  const flags = [
-    '--target=wasm',
-    '--wasm-include-print',
-    '--capabilities=../capabilities.json',
-    '--output=../bundle.tar.gz',
-  ];
-  const args = ['build', ...flags, ...entrypoints.map((entrypoint) => `--entrypoint=${entrypoint}`), '--bundle', '.'];
-  const built = await runOpa(opa, args, dir);
+  const built = await runOpa(opa, buildArguments('wasm', policies), dir);
   if (!built.ok) {
     const errors = buildErrors(built.stderr || built.stdout, { dir, modules, available });
     throw new SealgateError('POLICY_INVALID', errors.join('\n'));
   }
-  const files = readTar(gunzipSync(readFileSync(join(work, 'bundle.tar.gz'))));
+  const files = builtFiles(work, 'wasm');
   const wasm = files.get('policy.wasm');
   if (wasm === undefined) throw new SealgateError('POLICY_INVALID', 'opa build gave no Wasm module');
   const data = files.get('data.json') ?? Buffer.from('{}');
   const conflicts = dataConflicts(modules, data);
   if (conflicts.length > 0) throw new SealgateError('POLICY_INVALID', conflicts.join('\n'));
   return { wasm: withReplacedNatives(wasm), data };
+}
+
+/** Of both targets alike, so that the plan is the one that the module was made of; print calls are in a plan anyway. */
+function buildArguments(target: 'wasm' | 'plan', policies: readonly PolicyInfo[]): string[] {
+  const flags = [`--target=${target}`, '--wasm-include-print', '--capabilities=../capabilities.json'];
+  const entrypoints = rulesOf(policies).map(({ entrypoint }) => `--entrypoint=${entrypoint}`);
+  return ['build', ...flags, `--output=../${target}.tar.gz`, ...entrypoints, '--bundle', '.'];
+}
+
+function builtFiles(work: string, target: 'wasm' | 'plan'): Map<string, Uint8Array> {
+  return readTar(gunzipSync(readFileSync(join(work, `${target}.tar.gz`))));
+}
+
+/** What each rule reads of the input, by OPA's plan. Without one, that is all of it; what is wrong with the folder, `compile` says. */
+async function readsOf(
+  opa: string,
+  { dir, work }: StagedFolder,
+  policies: readonly PolicyInfo[],
+): Promise<ReadonlyMap<string, InputReads>> {
+  const entrypoints = rulesOf(policies).map(({ entrypoint }) => entrypoint);
+  try {
+    const built = await runOpa(opa, buildArguments('plan', policies), dir);
+    const plan = built.ok ? builtFiles(work, 'plan').get('plan.json') : undefined;
+    if (plan === undefined) throw new Error('opa build gave none');
+    return inputReads(plan, entrypoints);
+  } catch (error) {
+    return new Map(entrypoints.map((entrypoint) => [entrypoint, `there is no plan of it: ${messageOf(error)}`]));
+  }
 }
 
 /** Writes the capabilities that OPA has to keep to as capabilities.json in `work`. */

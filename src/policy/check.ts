@@ -60,7 +60,9 @@ async function compileErrors(
   modules: readonly Module[],
   policies: readonly PolicyInfo[],
 ): Promise<readonly Finding[]> {
-  const compiled = await refusals(() => compile(opa, staged, modules, policies));
+  const compiled = await refusals(async () => {
+    return await compile(opa, staged, { modules, policies, available: await restrict(opa, staged.work) });
+  });
   return 'refused' in compiled ? compiled.refused : [];
 }
 
