@@ -52,6 +52,8 @@ export class JsonDocument {
   bytes: Buffer = Buffer.alloc(0);
   /** Nodes in document order: a member is its key, then its value. */
   count = 0;
+  /** How many objects and arrays are around the innermost at most, that one included. */
+  depth = 0;
   #table = new Int32Array(FIRST_CAPACITY * STRIDE);
   /** Used by `scan`: the objects and arrays around the place that is read, `#depth` of them, and what the innermost is. */
   #open = new Int32Array(64);
@@ -69,6 +71,7 @@ export class JsonDocument {
   scan(bytes: Buffer, from = 0, maxDepth = MAX_DEPTH): number {
     this.bytes = bytes;
     this.count = 0;
+    this.depth = 0;
     this.#depth = 0;
     if (this.#table.length > KEPT_CAPACITY) this.#table = new Int32Array(FIRST_CAPACITY * STRIDE);
     let table = this.#table;
@@ -122,6 +125,7 @@ export class JsonDocument {
     if (this.#depth >= maxDepth) throw tooDeep(maxDepth, at);
     if (this.#depth === this.#open.length) this.#open = grown(this.#open);
     this.#open[this.#depth++] = node;
+    if (this.#depth > this.depth) this.depth = this.#depth;
     this.#inObject = this.bytes[at] === LEFT_BRACE;
   }
 
@@ -233,6 +237,19 @@ export class JsonDocument {
     const end = this.after(object);
     for (let key = object + 1; key < end; key = this.after(key + 1)) if (this.is(key, name)) found = key + 1;
     return found;
+  }
+
+  /** Which of the names a string is; NONE when it is none of them. */
+  which(node: Node, { names, byLength }: JsonNames): number {
+    if (this.isEscaped(node)) {
+      const text = this.text(node);
+      return names.findIndex((name) => name.text === text);
+    }
+    const start = this.start(node) + 1;
+    const candidates = byLength[this.end(node) - 1 - start];
+    if (candidates === undefined) return NONE;
+    for (const which of candidates) if (holds(this.bytes, start, (names[which] as JsonName).bytes)) return which;
+    return NONE;
   }
 
   /**

@@ -24,6 +24,8 @@ export interface Case {
   readonly compile_error?: string;
   /** Empty when the case did not compile. */
   readonly module: Uint8Array<ArrayBuffer>;
+  /** Of the module, as OPA writes it. */
+  readonly plan: Uint8Array;
 }
 
 const MAX_STREAM_BYTES = 4 * 1024 ** 3;
@@ -38,8 +40,9 @@ export function* compiledCases(): Generator<Case> {
     return stream.subarray(start, at);
   };
   while (at < stream.length) {
-    const header = JSON.parse(frame().toString('utf8')) as Omit<Case, 'module'>;
-    yield { ...header, module: new Uint8Array(frame()) };
+    const header = JSON.parse(frame().toString('utf8')) as Omit<Case, 'module' | 'plan'>;
+    const module = new Uint8Array(frame());
+    yield { ...header, module, plan: frame() };
   }
 }
 

@@ -6,6 +6,7 @@ import { Command } from 'commander';
 import { type Case, compiledCases } from './cases.ts';
 import { categories, REFUSED, readExceptions, writeRefused } from './exceptions.ts';
 import { judge } from './judge.ts';
+import { Projections } from './projections.ts';
 
 /** Exceptions beyond the refused built-ins that the engine may have. */
 const MAX_EXCEPTIONS = 80;
@@ -24,6 +25,7 @@ class Tally {
   readonly skipped = new Map<string, number>();
   /** Cases that need a refused built-in. */
   readonly refused: string[] = [];
+  private readonly projections = new Projections();
   private readonly exceptions = readExceptions();
   private readonly expected = categories(this.exceptions);
   private readonly updates: boolean;
@@ -40,7 +42,7 @@ class Tally {
     const category = this.updates && (refused || listed === REFUSED) ? (refused ? REFUSED : undefined) : listed;
     this.expected.delete(test.name);
     if (refused) this.refused.push(test.name);
-    const problem = await judge(test, now);
+    const problem = (await judge(test, now)) ?? (await this.projections.judge(test, now));
     if (problem === undefined && category === undefined) this.passed++;
     else if (problem === undefined) this.failures.push(`${test.name}: passes, and is listed under "${category}"`);
     else if (category === undefined || (category === REFUSED) !== refused)
@@ -66,6 +68,10 @@ class Tally {
     for (const [category, cases] of [...this.skipped].sort(([, a], [, b]) => b - a))
       console.log(`${String(cases).padStart(5)} skipped: ${category} (${this.exceptions[category]?.why})`);
     const skipped = [...this.skipped.values()].reduce((sum, cases) => sum + cases, 0);
+    const { inputs, smaller } = this.projections;
+    console.log(
+      `${inputs} inputs, changed ones included, were also cut to what is read of them: ${smaller} became smaller`,
+    );
     console.log(`${this.passed} passed, ${this.failures.length} failed, ${skipped} skipped`);
   }
 }

@@ -1,8 +1,8 @@
 // conformance compiles OPA's own conformance cases to Wasm, each with the built-ins that a capabilities file allows, and
 // writes them as one zstd stream for test/conformance: conformance -capabilities FILE -cases DIR > FILE
 //
-// A case is two frames, each a big-endian uint32 length and that many bytes: a JSON object (type header), then the module,
-// which is empty when the case did not compile.
+// A case is three frames, each a big-endian uint32 length and that many bytes: a JSON object (type header), then the module and the
+// plan that it was made of, as JSON, which are empty when the case did not compile.
 package main
 
 import (
@@ -21,6 +21,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/ir"
 	"github.com/open-policy-agent/opa/v1/rego"
 	"github.com/open-policy-agent/opa/v1/test/cases"
 )
@@ -50,12 +51,14 @@ type job struct {
 type result struct {
 	header []byte
 	module []byte
+	plan   []byte
 }
 
 func main() {
 	capabilities := flag.String("capabilities", "", "capabilities file: the built-ins that cases may use")
 	root := flag.String("cases", "", "folder with v0 and v1")
 	flag.Parse()
+	rego.RegisterPlugin("rego.target.plan", planTarget{})
 	if err := run(*capabilities, *root); err != nil {
 		fmt.Fprintln(os.Stderr, "conformance:", err)
 		os.Exit(1)
@@ -102,7 +105,7 @@ func run(capabilitiesFile, root string) error {
 		if failed != nil {
 			return failed
 		}
-		for _, part := range [][]byte{r.header, r.module} {
+		for _, part := range [][]byte{r.header, r.module, r.plan} {
 			if err := binary.Write(z, binary.BigEndian, uint32(len(part))); err != nil {
 				return err
 			}
@@ -194,15 +197,40 @@ func compile(j job, capabilities []byte) (result, error) {
 	for i, module := range tc.Modules {
 		options = append(options, rego.Module(fmt.Sprintf("module-%d.rego", i), module))
 	}
-	var module []byte
+	var module, plan []byte
 	compiled, err := rego.New(options...).Compile(context.Background())
 	if err != nil {
 		h.CompileError = err.Error()
 	} else {
 		module = compiled.Bytes
+		if plan, err = planOf(options); err != nil {
+			return result{}, err
+		}
 	}
 	text, err := json.Marshal(h)
-	return result{text, module}, err
+	return result{text, module, plan}, err
+}
+
+// planTarget is a target of OPA that has the plan and evaluates nothing.
+type planTarget struct{}
+
+func (planTarget) IsTarget(name string) bool { return name == "plan" }
+
+func (planTarget) PrepareForEval(ctx context.Context, policy *ir.Policy, _ ...rego.PrepareOption) (rego.TargetPluginEval, error) {
+	text, err := json.Marshal(policy)
+	*ctx.Value(planKey{}).(*[]byte) = text
+	return nil, err
+}
+
+// planKey is where the context has the place for the plan.
+type planKey struct{}
+
+// planOf gives the plan of the query, which is the same for any target.
+func planOf(options []func(*rego.Rego)) ([]byte, error) {
+	var plan []byte
+	ctx := context.WithValue(context.Background(), planKey{}, &plan)
+	_, err := rego.New(append(options, rego.Target("plan"))...).PrepareForEval(ctx)
+	return plan, err
 }
 
 // asJSON gives the term as JSON, or an error when that would change it.
