@@ -478,12 +478,12 @@ function counted(engine: PolicyEngine, metrics: Metrics): Pick<PolicyEngine, 'bu
     get bundle() {
       return engine.bundle;
     },
-    evaluate: (facts, input, deadline) => {
+    evaluate: (facts, input, deadline, scanned) => {
       const count = (evaluation: Evaluation): Evaluation => {
         metrics.policy.evaluated(evaluation.results, evaluation.failures);
         return evaluation;
       };
-      const answer = engine.evaluate(facts, input, deadline);
+      const answer = engine.evaluate(facts, input, deadline, scanned);
       return answer instanceof Promise ? answer.then(count) : count(answer);
     },
   };

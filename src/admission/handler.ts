@@ -17,23 +17,28 @@ import { failedVerdict, isFailure, recordable, type Verdict } from './verdict.ts
 /** The engine keeps the deadline itself; this long after it nobody waits for it any more. */
 const ENGINE_GRACE_MS = 100;
 
+interface Parts extends AdmissionParts {
+  /** One table for all requests: each is done with it before anything is awaited. */
+  readonly doc: JsonDocument;
+}
+
 /**
  * Never rejects: whatever happens has an answer. No async functions here: nearly always the only thing to wait for is the ledger, and
  * each of them would be one more promise on the way.
  */
 export function createAdmissionHandler(parts: AdmissionParts): HttpHandler {
-  // One table for all requests: each is done with it before anything is awaited.
-  const doc = new JsonDocument();
+  const own: Parts = { ...parts, doc: new JsonDocument() };
   return (request) => {
     try {
-      return admit(parts, request, doc);
+      return admit(own, request);
     } catch (thrown) {
       return Promise.resolve(refuseThrown(parts, thrown));
     }
   };
 }
 
-function admit(parts: AdmissionParts, request: HttpRequest, doc: JsonDocument): Promise<HttpAnswer> {
+function admit(parts: Parts, request: HttpRequest): Promise<HttpAnswer> {
+  const { doc } = parts;
   const refusal = refusePost(request);
   if (refusal !== undefined) return Promise.resolve(refuse(parts, refusal));
   const began = performance.now();
@@ -84,7 +89,7 @@ function record(
 
 /** The verdict of the policies, or a denial that says why there is none. */
 function evaluate(
-  parts: AdmissionParts,
+  parts: Parts,
   request: HttpRequest,
   review: Review,
   now: number,
@@ -99,7 +104,7 @@ function evaluate(
     return failedVerdict(code, messageOf(thrown), bundle);
   };
   try {
-    const answer = parts.engine.evaluate(review.facts, request.body, deadline);
+    const answer = parts.engine.evaluate(review.facts, request.body, deadline, parts.doc);
     return answer instanceof Promise ? inTime(answer.catch(failed), left, bundle) : answer;
   } catch (thrown) {
     return failed(thrown);

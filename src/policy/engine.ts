@@ -1,5 +1,6 @@
 // The policy engine: a compiled bundle, the pool that evaluates it, and the verdict made of their answers.
 import { messageOf, SealgateError } from '../lib/errors.ts';
+import type { JsonDocument } from '../lib/json-document.ts';
 import { type BundleRule, buildBundle, type CompiledBundle, rulesOf } from './bundle.ts';
 import { DataDocument } from './data-document.ts';
 import { InThread } from './in-thread.ts';
@@ -78,20 +79,23 @@ export async function startBundle(
     data,
     onReplaced: options.onWorkerReplaced ?? (() => undefined),
   });
-  const here = options.inThread === true ? await openHere(bundle.wasm, setup, data, options) : undefined;
+  const here = options.inThread === true ? await openHere(bundle, setup, data, options) : undefined;
   return new Engine(bundle.info, rules, pool, here, data, options);
 }
 
 /** Undefined for a module that cannot be metered, or for which there is no memory. */
 async function openHere(
-  wasm: Uint8Array,
+  { wasm, info, reads }: CompiledBundle,
   setup: Omit<WorkerSetup, 'stage'>,
   data: DataDocument<object | undefined>,
   { onNotInThread }: Pick<EngineOptions, 'onNotInThread'>,
 ): Promise<InThread | undefined> {
   try {
     const module = await WebAssembly.compile(meterModule(wasm));
-    return new InThread({ setup: { ...setup, module }, data });
+    const readsByRule = rulesOf(info.policies).map(
+      ({ entrypoint }) => reads.get(entrypoint) ?? 'nothing is known of it',
+    );
+    return new InThread({ setup: { ...setup, module }, data, reads: readsByRule });
   } catch (error) {
     onNotInThread?.(messageOf(error));
     return undefined;
@@ -146,13 +150,18 @@ class Engine implements PolicyEngine {
     this.workers = options.workers;
   }
 
-  evaluate(facts: MatchFacts, input: Uint8Array, deadline: number): Evaluation | Promise<Evaluation> {
+  evaluate(
+    facts: MatchFacts,
+    input: Uint8Array,
+    deadline: number,
+    scanned?: JsonDocument,
+  ): Evaluation | Promise<Evaluation> {
     const started = performance.now();
     if (this.closed) throw new SealgateError('POLICY_OVERLOADED', 'the policy engine is closed');
     const selected = this.index.select(facts);
     let reply: Reply | undefined;
     if (selected.length > 0) {
-      reply = this.here?.run(selected, input);
+      reply = this.here?.run(selected, input, scanned);
       if (reply === undefined) return this.elsewhere(selected, input, deadline, started);
     }
     return this.verdict(selected, { reply, rules: selected, cutOff: [] }, started);

@@ -2,10 +2,13 @@
 // metered module: an evaluation that uses up its fuel, or calls a built-in that no fuel stops, ends. That, and whatever fails, goes
 // to a worker, which can be terminated and has the last word.
 import { systemClock } from '../lib/clock.ts';
+import type { JsonDocument } from '../lib/json-document.ts';
 import type { DataDocument, DataOp } from './data-document.ts';
 import { DataFeed } from './data-feed.ts';
 import { MEMORY_FACTOR, RELOAD_DELAY_MS, SLACK_BYTES, SLACK_FACTOR } from './data-memory.ts';
 import { Evaluator, Unfinished } from './evaluator.ts';
+import type { InputReads } from './input-reads.ts';
+import { Projector } from './projection.ts';
 import {
   type DataPart,
   type Reply,
@@ -16,8 +19,8 @@ import {
   type WorkerSetup,
 } from './protocol.ts';
 
-/** A larger input takes the thread for too long merely to be parsed, and leaves memory behind. */
-const MAX_INPUT_BYTES = 128 * 1024;
+/** A larger text takes the thread for too long merely to be parsed, and leaves memory behind. */
+const MAX_PARSED_BYTES = 128 * 1024;
 /**
  * Units of meter.ts for one request, all of its rules together: 1 to 2 ms of code that is warm, a few more of what is not, where an
  * ordinary evaluation of a pod uses a fiftieth, nearly all of it to parse its 3 KB.
@@ -35,6 +38,8 @@ const SLOW_FOR_MS = 60_000;
 export interface InThreadOptions {
   /** With the metered module. */
   readonly setup: Omit<WorkerSetup, 'stage'>;
+  /** By rule, what it reads of the input. */
+  readonly reads: readonly InputReads[];
   readonly data: DataDocument<object | undefined>;
 }
 
@@ -50,6 +55,7 @@ interface Lane {
 
 export class InThread {
   readonly #options: InThreadOptions;
+  readonly #projector: Projector;
   readonly #unsubscribe: () => void;
   /** Those that wait for an update to be in effect here. */
   readonly #behind = new Set<() => void>();
@@ -69,19 +75,23 @@ export class InThread {
   /** Throws what an instance of the module throws. */
   constructor(options: InThreadOptions) {
     this.#options = options;
+    this.#projector = new Projector(options.reads, options.setup.limits.maxBytes, MAX_PARSED_BYTES);
     this.#lane = this.#newLane();
     this.#unsubscribe = options.data.subscribe((ops, revision) => this.#update(ops, revision));
   }
 
-  /** What the rules say of the input, or undefined: then workers have to be asked. */
-  run(rules: readonly number[], input: Uint8Array): Reply | undefined {
+  /** What the rules say of the input, or undefined: then workers have to be asked. `scanned` is its table, if there is one. */
+  run(rules: readonly number[], input: Uint8Array, scanned?: JsonDocument): Reply | undefined {
     const { evaluator, stage, feed, partial } = this.#lane;
     // Data that are not there yet, or have no room here, are in the workers.
     if (partial || feed.stopped || (feed.revision === 0 && this.#options.data.revision > 0)) return undefined;
-    if (input.length > MAX_INPUT_BYTES || this.#isSlow(rules)) return undefined;
+    if (this.#isSlow(rules)) return undefined;
+    const read = scanned?.bytes === input ? this.#projector.project(rules, scanned) : undefined;
+    const parsed = read ?? input;
+    if (parsed.length > MAX_PARSED_BYTES) return undefined;
     const began = performance.now();
     try {
-      const reply = evaluator.run({ id: this.#nextId++, rules, input }, FUEL);
+      const reply = evaluator.run({ id: this.#nextId++, rules, input: parsed }, FUEL);
       if (performance.now() - began > SLOW_MS) this.#suspectOf(slowest(rules, reply));
       else this.#suspect = undefined;
       this.evaluations++;

@@ -1,6 +1,7 @@
 // The engine that the pod uses: one that can be exchanged for another while requests are evaluated, and that waits for data which
 // are not there yet.
 import { SealgateError } from '../lib/errors.ts';
+import type { JsonDocument } from '../lib/json-document.ts';
 import type { BundleInfo, EngineStats, Evaluation, MatchFacts, PolicyEngine } from './types.ts';
 
 interface InUse {
@@ -29,15 +30,21 @@ export class LiveEngine implements PolicyEngine {
     return this.#inUse.engine.bundle;
   }
 
-  evaluate(facts: MatchFacts, input: Uint8Array, deadline: number): Evaluation | Promise<Evaluation> {
+  evaluate(
+    facts: MatchFacts,
+    input: Uint8Array,
+    deadline: number,
+    scanned?: JsonDocument,
+  ): Evaluation | Promise<Evaluation> {
     const used = this.#inUse;
     const { engine } = used;
     if (this.#awaited !== undefined && engine.bundle.usesInventory)
       return running(
         used,
+        // By then the table is of another request.
         this.#wait(deadline).then(() => engine.evaluate(facts, input, deadline)),
       );
-    const answer = engine.evaluate(facts, input, deadline);
+    const answer = engine.evaluate(facts, input, deadline, scanned);
     return answer instanceof Promise ? running(used, answer) : answer;
   }
 

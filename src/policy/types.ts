@@ -1,5 +1,6 @@
 // The interface of the policy engine: what the admission handler gives to it and takes back.
 import type { ErrorCode } from '../lib/errors.ts';
+import type { JsonDocument } from '../lib/json-document.ts';
 
 /** What a policy's verdict does: refuse the request, warn the client, or only be recorded. */
 export type Action = 'deny' | 'warn' | 'audit';
@@ -156,11 +157,17 @@ export interface PolicyEngine {
   readonly bundle: BundleInfo;
   /**
    * Evaluates every policy whose match covers `facts`. `input` is the whole AdmissionReview as JSON bytes; it is
-   * copied. `deadline` is a performance.now() time in milliseconds. Policy errors and time-outs are failures inside the
+   * copied. `scanned` is the table of just these bytes where there is one; it is looked at during the call only, so that another document
+   * may be scanned into it as soon as that returns, before a promise is settled. `deadline` is a performance.now() time in milliseconds. Policy errors and time-outs are failures inside the
    * result; throws or rejects only with POLICY_OVERLOADED, when no worker took the request in time or the engine is closed. A promise
    * only where it had to wait for something.
    */
-  evaluate(facts: MatchFacts, input: Uint8Array, deadline: number): Evaluation | Promise<Evaluation>;
+  evaluate(
+    facts: MatchFacts,
+    input: Uint8Array,
+    deadline: number,
+    scanned?: JsonDocument,
+  ): Evaluation | Promise<Evaluation>;
   stats(): EngineStats;
   close(): Promise<void>;
 }

@@ -152,7 +152,8 @@ describe('the admission handler', () => {
 
   it('decides every review that a real API server sent, one after the other and all at once', async () => {
     const root = tempDir();
-    const { handler } = handlerWith({ engine: engineSaying(evaluation()), ledger: await openTestLedger(root) });
+    const engine = engineSaying(evaluation());
+    const { handler } = handlerWith({ engine, ledger: await openTestLedger(root) });
     const folder = join(import.meta.dirname, '../../fixtures/reviews');
     const names = [
       '04-create-pods-debug',
@@ -164,6 +165,7 @@ describe('the admission handler', () => {
     const answers = await Promise.all([...bodies, ...bodies].map((body) => handler(requestOf(body))));
     const entries = await recordedIn(root);
     expect(entries).toHaveLength(8);
+    expect(Math.min(...engine.scanned)).toBeGreaterThan(20);
     answers.forEach((answer, i) => {
       const { uid } = JSON.parse(bodies[i % 4]!.toString()).request;
       const [origin, seq, hash] = jsonOf(answer).response.auditAnnotations[`d.${uid}`].split(':');

@@ -1,5 +1,6 @@
 // A request as the listener hands it on, reviews, and an engine that says what a test wants it to say.
 import type { HttpAnswer, HttpRequest } from '../../../src/lib/http.ts';
+import type { JsonDocument } from '../../../src/lib/json-document.ts';
 import type { Evaluation, MatchFacts, PolicyResult } from '../../../src/policy/types.ts';
 
 export const BUNDLE = `sha256:${'b'.repeat(64)}`;
@@ -60,10 +61,14 @@ export function evaluation(rest: Partial<Evaluation> = {}): Evaluation {
 /** An engine that answers `said` (or what it returns or rejects with), and remembers what it was asked. */
 export function engineSaying(said: Evaluation | (() => Promise<Evaluation>)) {
   const asked: { facts: MatchFacts; input: string; deadline: number }[] = [];
+  /** Of each input, how many values and keys the table has that came with it, if it is one of just these bytes. */
+  const scanned: number[] = [];
   return {
     asked,
+    scanned,
     bundle: { digest: BUNDLE, files: [], policies: [], usesInventory: false },
-    evaluate: (facts: MatchFacts, input: Uint8Array, deadline: number) => {
+    evaluate: (facts: MatchFacts, input: Uint8Array, deadline: number, doc?: JsonDocument) => {
+      scanned.push(doc?.bytes === input ? doc.count : 0);
       asked.push({ facts, input: Buffer.from(input).toString(), deadline });
       return typeof said === 'function' ? said() : Promise.resolve(said);
     },

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
+import { JsonDocument } from '../../../src/lib/json-document.ts';
 import { buildBundle } from '../../../src/policy/bundle.ts';
 import { DataDocument } from '../../../src/policy/data-document.ts';
 import { type EngineOptions, startBundle, startEngine } from '../../../src/policy/engine.ts';
@@ -28,6 +29,15 @@ async function engineOf(dir: string, options: Partial<EngineOptions> = {}): Prom
 function ask(engine: PolicyEngine, input: unknown = {}): Evaluation | Promise<Evaluation> {
   const bytes = Buffer.isBuffer(input) ? input : Buffer.from(JSON.stringify(input));
   return engine.evaluate(POD, bytes, performance.now() + 60_000);
+}
+
+const doc = new JsonDocument();
+
+/** As the admission webhook does, which has the table of the bytes. */
+function askScanned(engine: PolicyEngine, input: unknown): Evaluation | Promise<Evaluation> {
+  const bytes = Buffer.isBuffer(input) ? input : Buffer.from(JSON.stringify(input));
+  doc.scan(bytes);
+  return engine.evaluate(POD, bytes, performance.now() + 60_000, doc);
 }
 
 /** Without what differs from one evaluation to the next. */
@@ -95,6 +105,41 @@ describe('an evaluation on the thread that asks', () => {
       { message: 'v' },
     ]);
     expect(other.stats()).toMatchObject({ inThread: 1, handedOver: 1 });
+  });
+
+  it('says of what the policies read of a review what a worker says of all of it', async () => {
+    const [here, there] = await Promise.all([engineOf('policies'), engineOf('policies', { inThread: false })]);
+    for (const review of reviews) {
+      const answer = askScanned(here, review);
+      expect(answer).not.toBeInstanceOf(Promise);
+      expect(said(await answer)).toEqual(said(await ask(there, review)));
+    }
+    expect(here.stats()).toMatchObject({ inThread: reviews.length, handedOver: 0 });
+  });
+
+  it('takes place here when what the policies read is small, and sees none of another document', async () => {
+    const engine = await engineOf(folder({ 'names.rego': NAMES }));
+    const text = 'x'.repeat(200_000);
+    const answer = askScanned(engine, { text, name: 'bad', more: [text] });
+    expect(answer).not.toBeInstanceOf(Promise);
+    expect((await answer).results).toMatchObject([{ message: 'bad' }]);
+    const large = askScanned(engine, { name: text });
+    expect(large).toBeInstanceOf(Promise);
+    await large;
+    expect(engine.stats()).toMatchObject({ inThread: 1, handedOver: 0 });
+    // A table of other bytes is no table.
+    doc.scan(Buffer.from('{"name":"bad"}'));
+    const other = await engine.evaluate(POD, Buffer.from('{"name":"good"}'), performance.now() + 60_000, doc);
+    expect(other.results).toEqual([]);
+  });
+
+  it('of a small part ends as that of all in a worker, with the whole input there', async () => {
+    const conflict = 'package admission.c\n\nx := v if some v in input.list\n\ndeny contains "c" if x == 1\n';
+    const engine = await engineOf(folder({ 'names.rego': NAMES, 'c.rego': conflict }));
+    const { results, failures } = await askScanned(engine, { z: ['x'.repeat(1000)], name: 'bad', list: [1, 2] });
+    expect(failures).toMatchObject([{ policy: 'admission.c', code: 'POLICY_FAILED' }]);
+    expect(results).toMatchObject([{ policy: 'admission.names' }]);
+    expect(engine.stats()).toMatchObject({ inThread: 0, handedOver: 1 });
   });
 
   it('pays for what built-ins of the host read and write', async () => {
