@@ -88,12 +88,7 @@ function record(
 }
 
 /** The verdict of the policies, or a denial that says why there is none. */
-function evaluate(
-  parts: Parts,
-  request: HttpRequest,
-  review: Review,
-  now: number,
-): Evaluation | Promise<Evaluation> {
+function evaluate(parts: Parts, request: HttpRequest, review: Review, now: number): Evaluation | Promise<Evaluation> {
   const bundle = parts.engine.bundle.digest;
   const deadline = deadlineOf(request.receivedAt, request.query.get('timeout'), parts.settings);
   const left = deadline - now;
