@@ -99,8 +99,8 @@ export function parseLeaf(bytes: Uint8Array): Leaf {
 /** The same for a leaf as text. What it accepts is ASCII, and so the same text whatever it was decoded with. */
 export function parseLeafText(leafText: string): Leaf {
   if (leafText.length > MAX_LEAF_BYTES) throw corrupt(`it is longer than ${MAX_LEAF_BYTES} bytes`);
-  const event = parseEventLeaf(leafText);
-  if (event !== undefined) return event;
+  const usual = parseUsualLeaf(leafText);
+  if (usual !== undefined) return usual;
   const match = LEAF.exec(leafText);
   if (match === null) throw corrupt('it does not have the form of a leaf');
   const [, seqText, time, kind, prev, body, sizeText, uid, bundle, allowed] = match as unknown as LeafMatch;
@@ -110,8 +110,6 @@ export function parseLeafText(leafText: string): Leaf {
   if (!exists(time)) throw corrupt(`${time} is not a time`);
   if (!isKind(kind)) throw corrupt(`there is no entry kind ${kind}`);
   const leaf = { v: FORMAT_VERSION, seq, time, kind, prev, body, size };
-  // Nearly all are events, which have no further keys.
-  if (uid === undefined && bundle === undefined && allowed === undefined && EXTRA_KEYS[kind].length === 0) return leaf;
   const extra: LeafExtra = {
     ...(uid === undefined ? {} : { uid }),
     ...(bundle === undefined ? {} : { bundle }),
@@ -122,32 +120,52 @@ export function parseLeafText(leafText: string): Leaf {
   return { ...leaf, ...extra };
 }
 
-/** Nearly every leaf: that of an event, its numbers of few digits. Nothing is captured, which is half of the work otherwise. */
-const EVENT_LEAF =
-  /^\{"v":1,"seq":(?:0|[1-9][0-9]{0,14}),"time":"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z","kind":"event","prev":"[0-9a-f]{64}","body":"[0-9a-f]{64}","size":(?:0|[1-9][0-9]{0,8})\}$/;
+/** Nearly every leaf: that of an event or of a decision, its numbers of few digits. Nothing is captured, which is half of the work otherwise. */
+const USUAL_LEAF =
+  /^\{"v":1,"seq":(?:0|[1-9][0-9]{0,14}),"time":"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z","kind":"(?:event","prev":"[0-9a-f]{64}","body":"[0-9a-f]{64}","size":(?:0|[1-9][0-9]{0,8})|decision","prev":"[0-9a-f]{64}","body":"[0-9a-f]{64}","size":(?:0|[1-9][0-9]{0,8}),"uid":"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}","bundle":"sha256:[0-9a-f]{64}","allowed":(?:true|false))\}$/;
 
-/** The leaf of an event; undefined for another, of which LEAF has to judge. */
-function parseEventLeaf(leaf: string): Leaf | undefined {
-  if (!EVENT_LEAF.test(leaf)) return undefined;
+const UID_CHARS = '00000000-0000-0000-0000-000000000000'.length;
+const BUNDLE_CHARS = 'sha256:'.length + NO_PREVIOUS.length;
+
+/** The leaf of an event or a decision; undefined for another, of which LEAF has to judge. */
+function parseUsualLeaf(leaf: string): Leaf | undefined {
+  if (!USUAL_LEAF.test(leaf)) return undefined;
   const seq = '{"v":1,"seq":'.length;
   const seqEnd = leaf.indexOf(',', seq);
   const time = seqEnd + ',"time":"'.length;
   const timeEnd = time + '0000-00-00T00:00:00.000000Z'.length;
-  const prev = timeEnd + '","kind":"event","prev":"'.length;
+  const timeText = leaf.slice(time, timeEnd);
+  if (!exists(timeText)) return undefined;
+  const kind = timeEnd + '","kind":"'.length;
+  const isEvent = leaf.startsWith('e', kind);
+  const prev = kind + (isEvent ? 'event","prev":"' : 'decision","prev":"').length;
   const prevEnd = prev + NO_PREVIOUS.length;
   const body = prevEnd + '","body":"'.length;
   const bodyEnd = body + NO_PREVIOUS.length;
   const size = bodyEnd + '","size":'.length;
-  const timeText = leaf.slice(time, timeEnd);
-  if (!exists(timeText)) return undefined;
+  const v = FORMAT_VERSION;
+  const number = Number(leaf.slice(seq, seqEnd));
+  const prevText = leaf.slice(prev, prevEnd);
+  const bodyText = leaf.slice(body, bodyEnd);
+  if (isEvent) {
+    const bytes = Number(leaf.slice(size, -1));
+    return { v, seq: number, time: timeText, kind: 'event', prev: prevText, body: bodyText, size: bytes };
+  }
+  const sizeEnd = leaf.indexOf(',', size);
+  const uid = sizeEnd + ',"uid":"'.length;
+  const bundle = uid + UID_CHARS + '","bundle":"'.length;
+  const allowed = bundle + BUNDLE_CHARS + '","allowed":'.length;
   return {
-    v: FORMAT_VERSION,
-    seq: Number(leaf.slice(seq, seqEnd)),
+    v,
+    seq: number,
     time: timeText,
-    kind: 'event',
-    prev: leaf.slice(prev, prevEnd),
-    body: leaf.slice(body, bodyEnd),
-    size: Number(leaf.slice(size, -1)),
+    kind: 'decision',
+    prev: prevText,
+    body: bodyText,
+    size: Number(leaf.slice(size, sizeEnd)),
+    uid: leaf.slice(uid, uid + UID_CHARS),
+    bundle: leaf.slice(bundle, bundle + BUNDLE_CHARS),
+    allowed: leaf.startsWith('t', allowed),
   };
 }
 
