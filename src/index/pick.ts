@@ -77,7 +77,7 @@ export type Picked = readonly unknown[];
  * document that is broken inside a skipped value may still give the others. Of a repeated key the last one counts, as in JSON.parse.
  */
 export function pick(json: Buffer | BodyText, want: Wanted): Picked | undefined {
-  const found = new Array<unknown>(want.end).fill(undefined);
+  const found = new Array<unknown>(want.end);
   // Read once: what it was read with may have to be asked for each of them.
   const { bytes, latin1, start, end } = json instanceof Uint8Array ? bodyText(json) : json;
   const from = { bytes, latin1, start, end };
@@ -107,11 +107,14 @@ const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
 const OPEN_BRACKET = 0x5b;
 const CLOSE_BRACKET = 0x5d;
+const BRACE_BIT = 0x20;
 const COLON = 0x3a;
 const COMMA = 0x2c;
 const ZERO = 0x30;
 const NINE = 0x39;
 const DELETE = 0x7f;
+const TRUE = Buffer.from('true');
+const FALSE = Buffer.from('false');
 
 /** Digits of a number that is read here; a longer one is left to JSON.parse. */
 const SHORT_NUMBER = 9;
@@ -122,7 +125,8 @@ const SHORT_NUMBER = 9;
 /** Reads the object that begins at `start`; returns the offset behind it. */
 function readObject(from: BodyText, want: Wanted, start: number, found: unknown[]): number {
   const { bytes } = from;
-  found.fill(undefined, want.slot, want.end);
+  // Of a repeated key the last one counts.
+  if (found[want.slot] !== undefined) found.fill(undefined, want.slot, want.end);
   if (want.like === undefined) found[want.slot] = true;
   let at = behindSpace(from, start + 1);
   if (bytes[at] === CLOSE_BRACE) return at + 1;
@@ -173,7 +177,7 @@ function readValue(from: BodyText, start: number, slot: Slot, found: unknown[]):
     return quoteAt(close) + 1;
   }
   const end = skip(from, start);
-  found[slot] = shortNumber(bytes, start, end) ?? JSON.parse(bytes.toString('utf8', start, end));
+  found[slot] = shortValue(bytes, start, end) ?? JSON.parse(bytes.toString('utf8', start, end));
   return end;
 }
 
@@ -187,8 +191,15 @@ function readMatched(from: BodyText, slot: Slot, key: string, start: number, fou
   return end;
 }
 
-function shortNumber(bytes: Buffer, start: number, end: number): number | undefined {
-  if (end - start > SHORT_NUMBER || (bytes[start] === ZERO && end - start > 1)) return undefined;
+/** What needs no parser: a number of few digits, `true`, `false` and an empty list. */
+function shortValue(bytes: Buffer, start: number, end: number): number | boolean | [] | undefined {
+  const length = end - start;
+  if (length > SHORT_NUMBER) return undefined;
+  const first = bytes[start] as number;
+  if (first === OPEN_BRACKET) return length === 2 && bytes[start + 1] === CLOSE_BRACKET ? [] : undefined;
+  if (first === TRUE[0]) return length === TRUE.length && holds(bytes, start, TRUE) ? true : undefined;
+  if (first === FALSE[0]) return length === FALSE.length && holds(bytes, start, FALSE) ? false : undefined;
+  if (first === ZERO && length > 1) return undefined;
   let value = 0;
   for (let at = start; at < end; at++) {
     const byte = bytes[at] as number;
@@ -225,22 +236,20 @@ function decoded({ bytes, latin1 }: BodyText, start: number, close: number): str
 /** Offset behind the value that begins at `start`. */
 function skip(from: BodyText, start: number): number {
   const first = from.bytes[start];
-  if (first === QUOTE) return skipString(from, start + 1);
+  if (first === QUOTE) return behindString(from.bytes, from.latin1, start + 1, from.end);
   if (first === OPEN_BRACE || first === OPEN_BRACKET) return skipContainer(from, start);
   return skipScalar(from, start);
 }
 
-function skipContainer(from: BodyText, start: number): number {
-  const { bytes, end } = from;
+function skipContainer({ bytes, latin1, end }: BodyText, start: number): number {
   let depth = 0;
   let at = start;
   while (at < end) {
-    const byte = bytes[at++];
-    if (byte === QUOTE) at = skipString(from, at);
-    else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) depth++;
-    else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) {
-      if (--depth === 0) return at;
-    }
+    const byte = bytes[at++] as number;
+    if (byte === QUOTE) at = behindString(bytes, latin1, at, end);
+    // Braces and brackets differ in this one bit.
+    else if ((byte | BRACE_BIT) === OPEN_BRACE) depth++;
+    else if ((byte | BRACE_BIT) === CLOSE_BRACE && --depth === 0) return at;
   }
   throw new NotJson();
 }
@@ -256,11 +265,13 @@ function skipScalar({ bytes, end }: BodyText, start: number): number {
 }
 
 /** Offset behind the string whose characters begin at `start`. */
-function skipString({ bytes, latin1, end }: BodyText, start: number): number {
+function behindString(bytes: Buffer, latin1: string, start: number, end: number): number {
   for (let at = start; ; ) {
     const quote = latin1.indexOf('"', at);
     if (quote < 0 || quote >= end) throw new NotJson();
     at = quote + 1;
+    // Nearly always.
+    if (bytes[quote - 1] !== BACKSLASH) return at;
     let slash = quote;
     while (slash > start && bytes[slash - 1] === BACKSLASH) slash--;
     if ((quote - slash) % 2 === 0) return at;

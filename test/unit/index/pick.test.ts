@@ -86,7 +86,21 @@ describe('pick', () => {
     const found = pick(Buffer.from(json), want);
     expect(found?.[slotOf(want, 'a')]).toEqual([2]);
     expect(text(found, slotOf(want, 'b', 'a'))).toBe('se😀cond');
+    const less = pick(Buffer.from('{"b":{"a":1,"c":{"a":2}},"c":{"a":3,"b":4},"b":{"c":{}},"c":{"a":5}}'), want);
+    expect([slotOf(want, 'b', 'a'), slotOf(want, 'b', 'c', 'a')].map((slot) => less?.[slot])).toEqual([
+      undefined,
+      undefined,
+    ]);
+    expect(less?.[slotOf(want, 'c')]).toEqual(new Map([['a', 5]]));
   });
+
+  it.each(['true', 'false', 'null', '[]', '[ ]', '{}', '0', '-0', '7', '123456789', '1234567890', '1e3'])(
+    'reads %s',
+    (value) => {
+      const want = wanted(tree);
+      expect(pick(Buffer.from(`{"a":${value}}`), want)?.[slotOf(want, 'a')]).toEqual(JSON.parse(value));
+    },
+  );
 
   it.each([
     '',
@@ -103,6 +117,12 @@ describe('pick', () => {
     '{"x":"\\',
     '{a:1}',
     '{"a":nul}',
+    '{"a":tru}',
+    '{"a":truth}',
+    '{"a":falsy}',
+    '{"a":truely}',
+    '{"a":[}',
+    '{"a":01}',
     '{"x":1 "a":2}',
   ])('gives nothing for %j, and never hangs', (json) => {
     expect(pick(Buffer.from(json), wanted(tree))).toBeUndefined();
