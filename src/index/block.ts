@@ -1,7 +1,7 @@
 // A block of consecutive entries: while it fills, its keys and times are gathered; when it is full they are written, and
 // queries can skip it without looking at its rows.
 import type Database from 'better-sqlite3';
-import { buildBloom, hashKey, type KeyHash } from './bloom.ts';
+import { BloomKeys, hashKey } from './bloom.ts';
 import type { Facts } from './facts.ts';
 import { facetKeys, indexed, keyOf, packId, unpackId } from './keys.ts';
 import { type FacetRow, facetOfRow } from './rows.ts';
@@ -24,7 +24,7 @@ export interface BlockRow {
 /** The block that is being filled. Owned by the writer. */
 export class Block {
   readonly #db: Database.Database;
-  readonly #hashes: KeyHash[] = [];
+  readonly #keys = new BloomKeys();
   readonly #facets = new Set<number>();
   readonly #users = new Set<number>();
   readonly #namespaces = new Set<number>();
@@ -41,7 +41,7 @@ export class Block {
   add(row: BlockRow, facts: Facts): { name: string; id: Buffer | string | null } {
     if (!this.#facets.has(row.facet)) {
       this.#facets.add(row.facet);
-      for (const key of facetKeys(facts)) this.#hashes.push(hashKey(key));
+      for (const key of facetKeys(facts)) this.#keys.add(hashKey(key));
     }
     this.#term('user', this.#users, row.user, facts.user);
     this.#term('user', this.#users, row.impersonator, facts.impersonator);
@@ -54,7 +54,7 @@ export class Block {
     if ((pos + 1) % BLOCK_ENTRIES !== 0) return;
     const id = Math.floor(pos / BLOCK_ENTRIES);
     this.#db.prepare('INSERT INTO block VALUES (?, ?, ?)').run(id, this.#minTime, this.#maxTime);
-    this.#db.prepare('INSERT INTO bloom VALUES (?, ?)').run(id, buildBloom(this.#hashes));
+    this.#db.prepare('INSERT INTO bloom VALUES (?, ?)').run(id, this.#keys.filter());
     this.#clear();
   }
 
@@ -71,7 +71,7 @@ export class Block {
     for (const row of rows) {
       if (!this.#facets.has(row.facet)) {
         this.#facets.add(row.facet);
-        for (const key of facetKeys(facetOfRow(facet.get(row.facet) as FacetRow))) this.#hashes.push(hashKey(key));
+        for (const key of facetKeys(facetOfRow(facet.get(row.facet) as FacetRow))) this.#keys.add(hashKey(key));
       }
       for (const id of [row.user, row.impersonator])
         this.#term('user', this.#users, id, id === 0 ? '' : (text.get(id) as string));
@@ -91,22 +91,22 @@ export class Block {
     if (name !== '') {
       const hash = hashKey(NAME_KEY, name);
       // Equal in both halves they set the same bits; noting one twice would only waste space.
-      if (this.#names.get(hash.a) !== hash.b) this.#hashes.push(hash);
+      if (this.#names.get(hash.a) !== hash.b) this.#keys.add(hash);
       this.#names.set(hash.a, hash.b);
     }
     const stored = packId(id);
-    if (stored !== null) this.#hashes.push(hashKey(ID_KEY, typeof stored === 'string' ? stored : id));
+    if (stored !== null) this.#keys.add(hashKey(ID_KEY, typeof stored === 'string' ? stored : id));
     return { name, id: stored };
   }
 
   #term(field: 'user' | 'namespace', seen: Set<number>, id: number, text: string): void {
     if (id === 0 || seen.has(id)) return;
     seen.add(id);
-    this.#hashes.push(hashKey(keyOf(field, indexed(text))));
+    this.#keys.add(hashKey(keyOf(field, indexed(text))));
   }
 
   #clear(): void {
-    this.#hashes.length = 0;
+    this.#keys.clear();
     for (const seen of [this.#facets, this.#users, this.#namespaces, this.#names]) seen.clear();
     this.#minTime = Number.MAX_SAFE_INTEGER;
     this.#maxTime = Number.MIN_SAFE_INTEGER;

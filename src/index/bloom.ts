@@ -30,19 +30,40 @@ export function hashKey(key: string, rest = ''): KeyHash {
   return { a: a >>> 0, b: (b >>> 0) | 1 };
 }
 
-/** The filter that holds these keys and, now and then, seems to hold another. */
-export function buildBloom(keys: readonly KeyHash[]): Buffer {
-  const bits = Buffer.alloc(Math.max(8, Math.ceil((keys.length * BITS_PER_KEY) / 8)));
-  const size = bits.length * 8;
-  for (const key of keys) {
-    let position = key.a;
-    for (let probe = 0; probe < PROBES; probe++) {
-      const bit = position % size;
-      bits[bit >>> 3] = (bits[bit >>> 3] ?? 0) | (1 << (bit & 7));
-      position = (position + key.b) >>> 0;
+/** Keys, collected for one filter after the other, in memory that grows and is used again: as objects they would burden the garbage collector. */
+export class BloomKeys {
+  #halves = new Uint32Array(4096);
+  #length = 0;
+
+  add({ a, b }: KeyHash): void {
+    if (this.#length === this.#halves.length) {
+      const grown = new Uint32Array(this.#length * 2);
+      grown.set(this.#halves);
+      this.#halves = grown;
     }
+    this.#halves[this.#length++] = a;
+    this.#halves[this.#length++] = b;
   }
-  return bits;
+
+  clear(): void {
+    this.#length = 0;
+  }
+
+  /** The filter that holds these keys and, now and then, seems to hold another. */
+  filter(): Buffer {
+    const bits = Buffer.alloc(Math.max(8, Math.ceil((this.#length * BITS_PER_KEY) / 2 / 8)));
+    const size = bits.length * 8;
+    for (let at = 0; at < this.#length; at += 2) {
+      let position = this.#halves[at] as number;
+      const step = this.#halves[at + 1] as number;
+      for (let probe = 0; probe < PROBES; probe++) {
+        const bit = position % size;
+        bits[bit >>> 3] = (bits[bit >>> 3] ?? 0) | (1 << (bit & 7));
+        position = (position + step) >>> 0;
+      }
+    }
+    return bits;
+  }
 }
 
 /** False when the filter certainly does not hold the key. */

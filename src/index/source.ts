@@ -7,6 +7,8 @@ export interface SourceEntry {
   readonly seq: number;
   readonly leaf: Leaf;
   readonly leafBytes: Buffer;
+  /** The same as text, which is ASCII. */
+  readonly leafText: string;
   /** Lowercase hex. */
   readonly leafHash: string;
   readonly salt: Buffer;

@@ -6,6 +6,7 @@ import { Facets, Terms } from './dictionary.ts';
 import { damagedFacts, type Facts, factsOf } from './facts.ts';
 import { Forgetter } from './forget.ts';
 import { checkClaim, type Decided, type Decisions, type Link } from './links.ts';
+import { RecentDecisions } from './recent-decisions.ts';
 import { LINK_STATES, TIME_ZERO } from './schema.ts';
 import { entryAt, type LedgerSource, type SourceEntry } from './source.ts';
 
@@ -24,17 +25,11 @@ interface ShardRow {
   last_hash: string;
 }
 
-/**
- * At least so many decisions are remembered with their hash: an event follows its decision within seconds, so that the ledger is
- * rarely asked.
- */
-const RECENT_DECISIONS = 16_384;
-
 /** Events can name a decision for each object of a deletecollection; so many of one event are kept. */
 const MAX_LINKS = 256;
 
-/** Rows of one INSERT: a third of what a row costs is the call. */
-const ROWS = 32;
+/** Rows of one INSERT, the most of all first: a third of what a row costs is the call. */
+const ROWS = [32, 8, 2, 1] as const;
 const COLUMNS = 'pos, time, facet, user, impersonator, namespace, name, id';
 const ROW = '(?, ?, ?, ?, ?, ?, ?, ?)';
 const ROW_VALUES = 8;
@@ -45,8 +40,8 @@ export class IndexWriter implements Decisions {
   readonly #source: LedgerSource;
   readonly #terms: Terms;
   readonly #facets: Facets;
-  readonly #addEntry: Database.Statement;
-  readonly #addEntries: Database.Statement;
+  /** Each for so many rows, the most first. */
+  readonly #addEntries: readonly { readonly rows: number; readonly statement: Database.Statement }[];
   /** Values of rows that are not in the table yet, one row behind the other. */
   #rows: unknown[] = [];
   readonly #addLink: Database.Statement;
@@ -54,9 +49,7 @@ export class IndexWriter implements Decisions {
   readonly #dropShard: Database.Statement;
   readonly #shards = new Map<number, ShardRow>();
   readonly #origins = new Map<string, ShardRow>();
-  #recent = new Map<number, Decided>();
-  /** Those remembered before them. Dropped as a whole: a Map whose oldest keys go one by one is slow to find the next oldest. */
-  #older = new Map<number, Decided>();
+  readonly #recent = new RecentDecisions();
   readonly #block: Block;
   readonly #forgetter: Forgetter;
   readonly #micros = microsReader();
@@ -70,8 +63,10 @@ export class IndexWriter implements Decisions {
     this.#source = source;
     this.#terms = new Terms(db);
     this.#facets = new Facets(db);
-    this.#addEntry = db.prepare(`INSERT INTO entry (${COLUMNS}) VALUES ${ROW}`);
-    this.#addEntries = db.prepare(`INSERT INTO entry (${COLUMNS}) VALUES ${Array(ROWS).fill(ROW).join(', ')}`);
+    this.#addEntries = ROWS.map((rows) => {
+      const sql = `INSERT INTO entry (${COLUMNS}) VALUES ${Array(rows).fill(ROW).join(', ')}`;
+      return { rows, statement: db.prepare(sql) };
+    });
     this.#addLink = db.prepare('INSERT INTO link (event, n, state, decision, claim) VALUES (?, ?, ?, ?, ?)');
     this.#putShard = db.prepare('INSERT OR REPLACE INTO shard VALUES (?, ?, ?, ?, ?)');
     this.#block = new Block(db);
@@ -147,7 +142,7 @@ export class IndexWriter implements Decisions {
     const { shard, pos } = this.#next(entry.shard, entry.seq);
     const facts = factsOf(entry.leaf, entry.text);
     this.#put(pos, this.#micros(entry.leaf.time) - TIME_ZERO, facts);
-    if (facts.kind === 'decision') this.#remember(pos, { leafHash: entry.leafHash, uid: facts.uid });
+    if (facts.kind === 'decision') this.#recent.add(pos, entry.leafText);
     this.#addLinks(pos, facts);
     shard.indexed++;
     this.#last = entry;
@@ -177,18 +172,20 @@ export class IndexWriter implements Decisions {
     const namespace = this.#terms.id(facts.namespace);
     const row = this.#block.add({ pos, time, facet, user, impersonator, namespace }, facts);
     this.#rows.push(pos, time, facet, user, impersonator, namespace, row.name, row.id);
-    if (this.#rows.length === ROWS * ROW_VALUES) {
-      this.#addEntries.run(this.#rows);
-      this.#rows = [];
-    }
+    if (this.#rows.length === ROWS[0] * ROW_VALUES) this.#flush();
     this.#lastTime = time;
     this.#block.close(pos);
   }
 
-  /** Brings what is left of the rows into the table. */
+  /** Brings the rows into the table. */
   #flush(): void {
-    for (let at = 0; at < this.#rows.length; at += ROW_VALUES)
-      this.#addEntry.run(this.#rows.slice(at, at + ROW_VALUES));
+    const all = this.#rows;
+    let at = 0;
+    for (const { rows, statement } of this.#addEntries) {
+      const length = rows * ROW_VALUES;
+      for (; at + length <= all.length; at += length)
+        statement.run(length === all.length ? all : all.slice(at, at + length));
+    }
     this.#rows = [];
   }
 
@@ -199,7 +196,7 @@ export class IndexWriter implements Decisions {
   }
 
   decided(pos: number): Decided | undefined {
-    const recent = this.#recent.get(pos) ?? this.#older.get(pos);
+    const recent = this.#recent.get(pos);
     if (recent !== undefined) return recent;
     for (const shard of this.#shards.values()) {
       if (pos < shard.base || pos >= shard.base + shard.indexed) continue;
@@ -229,20 +226,11 @@ export class IndexWriter implements Decisions {
     return { state: this.decided(decision)?.uid === uid ? 'verified' : 'mismatch', decision, claim: null };
   }
 
-  #remember(pos: number, decided: Decided): void {
-    if (this.#recent.size >= RECENT_DECISIONS) {
-      this.#older = this.#recent;
-      this.#recent = new Map();
-    }
-    this.#recent.set(pos, decided);
-  }
-
   #load(): void {
     this.#rows = [];
     this.#shards.clear();
     this.#origins.clear();
     this.#recent.clear();
-    this.#older.clear();
     this.#current = undefined;
     this.#last = undefined;
     for (const row of this.#db.prepare('SELECT * FROM shard ORDER BY number').all() as ShardRow[]) this.#know(row);

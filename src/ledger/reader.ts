@@ -19,6 +19,8 @@ export interface Entry {
   readonly leaf: Leaf;
   /** The leaf as it is stored and hashed. */
   readonly leafBytes: Buffer;
+  /** The same as text, which is ASCII. */
+  readonly leafText: string;
   /** RFC 6962 leaf hash, lowercase hex. */
   readonly leafHash: string;
   /** 16 bytes: the HMAC key of the leaf's commitment to the body. */
@@ -73,19 +75,19 @@ class StoredEntry implements Entry {
   readonly shard: number;
   readonly seq: number;
   readonly leaf: Leaf;
-  readonly #leaf: string;
+  readonly leafText: string;
   readonly #stored: Body;
 
   constructor(shard: number, [seq, text]: LeafRow, leaf: Leaf, stored: Body) {
     this.shard = shard;
     this.seq = seq;
     this.leaf = leaf;
-    this.#leaf = text;
+    this.leafText = text;
     this.#stored = stored;
   }
 
   get leafBytes(): Buffer {
-    return Buffer.from(this.#leaf, 'latin1');
+    return Buffer.from(this.leafText, 'latin1');
   }
 
   get leafHash(): string {

@@ -46,8 +46,8 @@ function altered(
 }
 
 /** A copy with every value in it, also those that an entry makes when it is asked. */
-function plain({ shard, seq, leaf, leafBytes, leafHash, salt, body, text }: SourceEntry): SourceEntry {
-  return { shard, seq, leaf, leafBytes, leafHash, salt, body, text };
+function plain({ shard, seq, leaf, leafBytes, leafText, leafHash, salt, body, text }: SourceEntry): SourceEntry {
+  return { shard, seq, leaf, leafBytes, leafText, leafHash, salt, body, text };
 }
 
 const checksOf = (source: DetailSource, seq = 3) => entryDetail(source, 0, seq, createVerifier(vkey))?.checks;

@@ -75,12 +75,14 @@ export class MemoryLedger implements LedgerSource {
       size: bytes.length,
       ...extra,
     };
-    const leafBytes = Buffer.from(encodeLeaf(leaf));
+    const leafText = encodeLeaf(leaf);
+    const leafBytes = Buffer.from(leafText);
     const entry = {
       shard,
       seq,
       leaf: parseLeaf(leafBytes),
       leafBytes,
+      leafText,
       leafHash: leafHashHex(leafBytes),
       salt,
       body: bytes,
