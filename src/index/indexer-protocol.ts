@@ -9,7 +9,8 @@ export interface IndexerData {
 }
 
 export type ToIndexer =
-  | { readonly type: 'advance' }
+  /** The ledger has grown. `paceMs`: from the last step to the next there may be so much; the smallest that came since counts. */
+  | { readonly type: 'advance'; readonly paceMs: number }
   | { readonly type: 'rebuild'; readonly reason: string }
   | { readonly type: 'close' };
 

@@ -2,6 +2,7 @@
 import { statfsSync } from 'node:fs';
 import { constants, setPriority } from 'node:os';
 import { dirname } from 'node:path';
+import { setImmediate as immediate } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { LedgerReader } from '../ledger/reader.ts';
 import { messageOf } from '../lib/errors.ts';
@@ -11,9 +12,6 @@ import { IndexTail } from './tail.ts';
 
 /** Entries of one transaction: a few dozen milliseconds of work. */
 const STEP_ENTRIES = 2048;
-
-/** Between two transactions, so that a busy ledger costs few large ones: the index is late by no more than this. */
-const PACE_MS = 40;
 
 /** Before trying again to read what could not be read. */
 const RETRY_MS = 5000;
@@ -37,23 +35,23 @@ if (process.platform === 'linux') setPriority(0, constants.priority.PRIORITY_BEL
 
 const reader = LedgerReader.open(ledgerDir);
 const tail = new IndexTail({ file, source: reader, log });
-let wanted = true;
+/** From the last step to the next, in milliseconds; undefined while nothing is new. */
+let paceMs: number | undefined = 0;
 let closing = false;
-let wake: (() => void) | undefined;
+let wake: () => void = () => undefined;
 
 port.on('message', (message: ToIndexer) => {
   if (message.type === 'close') closing = true;
   if (message.type === 'rebuild') tail.rebuild(message.reason);
-  wanted = true;
-  wake?.();
+  paceMs = Math.min(paceMs ?? Number.POSITIVE_INFINITY, message.type === 'advance' ? message.paceMs : 0);
+  wake();
 });
 
-/** For so long, or until the thread has to stop. */
-function pause(ms: number): Promise<void> {
+/** Until a message comes, at the latest after so many milliseconds. */
+function news(ms: number | undefined): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
+    const timer = ms === undefined ? undefined : setTimeout(resolve, ms);
     wake = () => {
-      if (!closing) return;
       clearTimeout(timer);
       resolve();
     };
@@ -67,14 +65,16 @@ function leavesSpace(): boolean {
 }
 
 let failed = false;
+let stepped = Number.NEGATIVE_INFINITY;
 while (!closing) {
-  if (!wanted) {
-    await new Promise<void>((resolve) => {
-      wake = resolve;
-    });
+  // Whoever is in a hurry changes nothing about what failed.
+  const pace = failed ? RETRY_MS : paceMs;
+  const rest = pace === undefined ? undefined : stepped + pace - performance.now();
+  if (rest === undefined || rest > 0) {
+    await news(rest);
     continue;
   }
-  wanted = false;
+  paceMs = undefined;
   let more = false;
   try {
     if (!leavesSpace()) throw new Error(`less than ${keepFreeBytes} bytes are free, which are kept for the ledger`);
@@ -84,12 +84,11 @@ while (!closing) {
     if (!failed) log.error({ error: messageOf(error) }, 'the index cannot go on; it tries again');
     failed = true;
   }
-  if (more) wanted = true;
-  send({ type: 'position', position: tail.position(), generation: tail.generation, idle: !wanted && !failed });
-  if (failed) {
-    await pause(RETRY_MS);
-    wanted = true;
-  } else await pause(more ? 0 : PACE_MS);
+  stepped = performance.now();
+  if (more) paceMs = 0;
+  send({ type: 'position', position: tail.position(), generation: tail.generation, idle: !more && !failed });
+  // Messages are heard between two steps.
+  if (more) await immediate();
 }
 tail.close();
 reader.close();

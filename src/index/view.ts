@@ -33,6 +33,19 @@ export interface IndexView {
   close(): Promise<void>;
 }
 
+/**
+ * From one step of the index to the next, in milliseconds, while nobody asks. A step has a price of its own, a millisecond or two where
+ * the caches hold other things by then, and on one core that is time which decisions need.
+ */
+const LAZY_MS = 250;
+
+/** The same while somebody follows, or so many entries wait that they share the price. */
+const SOON_MS = 40;
+const ENOUGH_ENTRIES = 1024;
+
+/** The same while a query waits for what is on record. The first that asks after a while finds that this has passed. */
+const ASKED_MS = 20;
+
 /** Before a thread that died is started again, in milliseconds. */
 const RESTART_MS = 1000;
 
@@ -53,8 +66,10 @@ class View implements IndexView {
   #head: IndexPosition | undefined;
   /** What the running thread says, and what threads before it said. */
   #generation = { now: 0, before: 0 };
-  /** The thread was told to advance and has not said that it is idle since. */
-  #busy = true;
+  /** The pace that the thread was told and has to keep before it is idle; it begins with a step. */
+  #told: number | undefined = 0;
+  /** Callers of reached(). */
+  #waiting = 0;
   #closed: (() => void) | undefined;
   #closing: Promise<void> | undefined;
   #rebuilt = Number.NEGATIVE_INFINITY;
@@ -68,7 +83,7 @@ class View implements IndexView {
 
   notify(head: IndexPosition): void {
     this.#head = head;
-    if (!this.#busy) this.#advance();
+    this.#advance();
   }
 
   position(): IndexPosition | undefined {
@@ -81,11 +96,13 @@ class View implements IndexView {
 
   reached(head: IndexPosition, ms: number): Promise<boolean> {
     if (holds(this.#position, head)) return Promise.resolve(true);
+    this.#waiting++;
     this.notify(later(this.#head, head));
     return new Promise((resolve) => {
       const done = (reached: boolean): void => {
         clearTimeout(timer);
         stop();
+        this.#waiting--;
         resolve(reached);
       };
       const timer = setTimeout(() => done(false), ms);
@@ -97,6 +114,8 @@ class View implements IndexView {
 
   onAdvance(listener: () => void): () => void {
     this.#listeners.add(listener);
+    // What is new already comes as soon as what will be.
+    if (this.#told !== undefined) this.#advance();
     return () => this.#listeners.delete(listener);
   }
 
@@ -104,7 +123,7 @@ class View implements IndexView {
     const now = performance.now();
     if (now - this.#rebuilt < REBUILD_MS) return;
     this.#rebuilt = now;
-    this.#busy = true;
+    this.#told = 0;
     this.#post({ type: 'rebuild', reason });
   }
 
@@ -123,7 +142,7 @@ class View implements IndexView {
     const workerData: IndexerData = { ledgerDir, file: this.file, keepFreeBytes };
     const worker = new Worker(threadFile(import.meta.url, 'indexer'), { workerData, name: 'index' });
     this.#worker = worker;
-    this.#busy = true;
+    this.#told = 0;
     worker.on('message', (message: FromIndexer) => this.#hear(message));
     worker.on('error', (error) =>
       this.#options.log.error({ error: messageOf(error) }, 'the index thread failed; it is started again'),
@@ -143,13 +162,28 @@ class View implements IndexView {
     this.#generation.now = message.generation;
     for (const listener of [...this.#listeners]) listener();
     if (!message.idle) return;
-    this.#busy = false;
+    this.#told = undefined;
     if (this.#head !== undefined && !holds(this.#position, this.#head)) this.#advance();
   }
 
+  /** Tells the thread to go on, unless it was told to do so as soon. */
   #advance(): void {
-    this.#busy = true;
-    this.#post({ type: 'advance' });
+    const paceMs = this.#pace();
+    if (this.#told !== undefined && this.#told <= paceMs) return;
+    this.#told = paceMs;
+    this.#post({ type: 'advance', paceMs });
+  }
+
+  #pace(): number {
+    if (this.#waiting > 0) return ASKED_MS;
+    return this.#listeners.size > 0 || this.#behind() >= ENOUGH_ENTRIES ? SOON_MS : LAZY_MS;
+  }
+
+  /** Entries that the index lacks; in another shard, as many as one likes. */
+  #behind(): number {
+    if (this.#head === undefined) return 0;
+    const { shard, size } = this.#position ?? { shard: 0, size: 0 };
+    return shard === this.#head.shard ? this.#head.size - size : Number.POSITIVE_INFINITY;
   }
 
   #post(message: ToIndexer): void {

@@ -37,7 +37,7 @@ const WATCH = `## What to watch
 | a store that does not protect what it holds | \`sealgate_mirror_probe_failures > 0\` |
 | somebody else in the mirror | \`increase(sealgate_mirror_occupied_total[1h]) > 0 or sealgate_mirror_diverged_shards > 0\` |
 | a ledger that is not whole | \`increase(sealgate_ledger_check_failures_total[2h]) > 0\` |
-| an index that lags behind | \`sealgate_ledger_size - sealgate_index_size\` |
+| an index that lags behind | \`sealgate_ledger_size - sealgate_index_size\`, for more than some seconds |
 | certificates that end | \`sealgate_certificate_expires_seconds - time() < 14 * 86400\` |
 `;
 
