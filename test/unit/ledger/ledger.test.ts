@@ -10,7 +10,17 @@ import { openCheckpoint } from '../../../src/tlog/checkpoint.ts';
 import { CompactRange } from '../../../src/tlog/compact-range.ts';
 import { leafHash } from '../../../src/tlog/merkle.ts';
 import { createVerifier } from '../../../src/tlog/verifier.ts';
-import { decision, event, LOG_NAME, openTestLedger, places, rejection, type TestLedger, tempDir, testKey } from './temp-ledger.ts';
+import {
+  decision,
+  event,
+  LOG_NAME,
+  openTestLedger,
+  places,
+  rejection,
+  type TestLedger,
+  tempDir,
+  testKey,
+} from './temp-ledger.ts';
 
 /** Everything in shard 0, with the chain, the commitments and the root of each checkpoint checked on the way. */
 function readAll(root: string): { kind: string; body: unknown; leafHash: string; seq: number }[] {
